@@ -1,0 +1,56 @@
+#![doc = include_str!("../README.md")]
+
+mod checkpoint;
+mod clock;
+mod commit;
+mod disk;
+mod export;
+mod frontier;
+mod hash;
+mod json;
+mod keys;
+mod log;
+mod note;
+mod proof;
+mod reader;
+mod receipt;
+mod record;
+mod tile;
+mod trust;
+mod vault;
+mod verify;
+mod wal;
+
+#[cfg(test)]
+mod testing;
+
+pub use checkpoint::{Checkpoint, CheckpointError, VerifiedCheckpoint};
+pub use clock::{Clock, SystemClock};
+pub use commit::{Commitment, CommitmentMac, Committer, Opening};
+pub use export::{ExportError, Exported, export};
+pub use frontier::Frontier;
+pub use hash::{Digest, Hash};
+pub use json::{Extra, Json, JsonFault};
+pub use keys::{KeyError, KeyKind, Signer, VerifierKey};
+pub use log::{
+    AppendError, BlobError, CloseError, ExchangeEntry, Log, LogConfig, LogStatus, OpenError,
+    Pending, PublishError, Published, ReceiptError, Sealed,
+};
+pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteError, VerifiedNote};
+pub use proof::{
+    ProofError, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,
+};
+pub use reader::{LogView, ReadError};
+pub use receipt::{Receipt, ReceiptFault, VerifiedReceipt, verify_receipt};
+pub use record::{
+    Anchor, Boot, Close, CommitmentDocument, Config, ConfigInForce, ConfigOf, CoverageRow, Decoded,
+    DetectorResult, Enforcement, Erasure, Heartbeat, Intent, KeyChange, MAX_RECORD_BYTES, Opaque,
+    Outcome, RECORD_VERSION, Record, RecordFault, RecordVerdict, RouteCounters, Statement, Stored,
+    TestCount, TestRun, ToolCall, Usage,
+};
+pub use tile::{TILE_WIDTH, Tile};
+pub use trust::{TrustError, TrustPolicy};
+pub use vault::VaultError;
+pub use verify::{
+    DirectorySource, Fault, FaultKind, LogSource, Progress, Report, VerifyOptions, verify,
+};

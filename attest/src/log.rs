@@ -1,0 +1,261 @@
+//! The engine: one sequencer thread that makes groups of records durable and
+//! signed, and one builder thread that makes tiles of them afterwards.
+
+mod builder;
+mod config;
+mod error;
+mod exchanges;
+mod pending;
+mod publish;
+mod receipts;
+mod recovery;
+mod sequencer;
+mod shared;
+mod start;
+mod tail;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+pub use config::LogConfig;
+pub use error::{AppendError, BlobError, CloseError, OpenError, PublishError, ReceiptError};
+pub use pending::{Pending, Sealed};
+pub use publish::Published;
+pub use receipts::ExchangeEntry;
+
+use crate::clock::Clock;
+use crate::commit::Committer;
+use crate::disk::{self, Disk, RealDisk};
+use crate::hash::Digest;
+use crate::keys::VerifierKey;
+use crate::receipt::Receipt;
+use crate::record::Record;
+use crate::vault::VaultError;
+
+use shared::{Shared, lock};
+
+/// How a log is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStatus {
+    /// Durable, signed records.
+    pub size: u64,
+    /// Records under the public checkpoint.
+    pub published_size: u64,
+    /// Records that wait to be made durable.
+    pub queue_depth: usize,
+    /// Exchanges whose intent has no outcome yet.
+    pub open_exchanges: usize,
+    /// Why the log refuses records, when it does.
+    pub failed: Option<String>,
+    /// Why tiles or the public checkpoint lag behind, when they do; records
+    /// are still taken, for as long as memory holds what is not in tiles.
+    pub lag: Option<String>,
+}
+
+/// An open log. Cheap to clone; the last clone that is dropped stops the
+/// threads, without the `close` record that [`Log::close`] writes.
+#[derive(Debug, Clone)]
+pub struct Log {
+    handle: Arc<Handle>,
+}
+
+/// What ends with the last [`Log`].
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    /// Held for as long as the log is open.
+    _lock: Option<std::fs::File>,
+}
+
+impl Log {
+    /// Opens a log: takes its lock, recovers what the last run left, closes
+    /// that run's open intents as `abort` with reason `crash`, and starts the
+    /// two threads. A directory that does not exist becomes a new log.
+    ///
+    /// # Errors
+    /// Another process holds the log; its files are damaged where that cannot
+    /// be a torn write; its public head is ahead of it or differs from it; its
+    /// key or origin is another; the clock is far behind; or the file system.
+    pub fn open(config: LogConfig, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        std::fs::create_dir_all(&config.directory).map_err(OpenError::Io)?;
+        let lock = take_lock(&config.directory)?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(config.directory.clone()));
+        if let Some(parent) = config.directory.parent() {
+            // The directory's own name must survive a crash too.
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            RealDisk::new(parent.to_owned()).sync_directory("").map_err(OpenError::Io)?;
+        }
+        Self::start(config, clock, disk, Some(lock))
+    }
+
+    fn start(
+        config: LogConfig,
+        clock: Arc<dyn Clock>,
+        disk: Arc<dyn Disk>,
+        lock: Option<std::fs::File>,
+    ) -> Result<Self, OpenError> {
+        let (shared, threads) = start::start(config, clock, disk)?;
+        Ok(Self { handle: Arc::new(Handle { shared, threads: threads.into(), _lock: lock }) })
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
+    /// Gives a record to the sequencer. Never blocks.
+    ///
+    /// # Errors
+    /// The queue is full, the log is closed or has failed, or the record
+    /// cannot be written as one. What the sequencer itself refuses (an outcome
+    /// without its intent, a clock that ran back) is told by [`Pending`].
+    pub fn append(&self, record: Record) -> Result<Pending, AppendError> {
+        self.shared().append(record)
+    }
+
+    /// Makes commitments for an exchange, under the key of its tenant (the
+    /// plain name, not the pseudonym) and of the day in its UUIDv7. The first
+    /// of a day writes and syncs a key file.
+    ///
+    /// # Errors
+    /// The id is no UUIDv7, or the vault cannot be read or written.
+    pub fn committer(&self, tenant: &str, exchange: &str) -> Result<Committer, VaultError> {
+        let shared = self.shared();
+        shared.vault.committer(&shared.vault.pseudonym(TENANT, tenant), exchange)
+    }
+
+    /// The pseudonym of a value: `kind` is `tenant`, `principal`, `end_user`,
+    /// `session` or `parent`. 22 characters, the same for this log forever.
+    #[must_use]
+    pub fn pseudonym(&self, kind: &str, value: &str) -> String {
+        self.shared().vault.pseudonym(kind, value)
+    }
+
+    /// Stores a blob beside the tiles, durably, and tells its digest.
+    ///
+    /// # Errors
+    /// It is larger than 16 MiB, or the file system.
+    pub fn blob(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
+        if bytes.len() > MAX_BLOB_BYTES {
+            return Err(BlobError::TooLarge);
+        }
+        let digest = Digest::of(bytes);
+        let path = blob_path(&digest);
+        let disk = self.shared().disk.as_ref();
+        if disk.read(&path, MAX_BLOB_LIMIT).ok().flatten().as_deref() == Some(bytes) {
+            return Ok(digest);
+        }
+        disk::ensure_directory(disk, disk::parent(&path)).map_err(BlobError::Io)?;
+        disk::write_durably(disk, &path, bytes).map_err(BlobError::Io)?;
+        Ok(digest)
+    }
+
+    /// The receipt of an exchange's outcome under the newest signed head, with
+    /// the record itself; with `openings`, also with what opens its
+    /// commitments: for the exchange's own principal only.
+    ///
+    /// # Errors
+    /// Nobody knows the exchange, its outcome is not written yet, or the file
+    /// system.
+    pub fn receipt(&self, exchange: &str, openings: bool) -> Result<Receipt, ReceiptError> {
+        self.shared().receipt(exchange, openings)
+    }
+
+    /// Whose exchange it is, and where its records are; for those the log
+    /// still knows by id.
+    #[must_use]
+    pub fn exchange(&self, exchange: &str) -> Option<ExchangeEntry> {
+        self.shared().exchange(exchange)
+    }
+
+    /// The receipt of an exchange's outcome under the public checkpoint,
+    /// without the record and without openings.
+    ///
+    /// # Errors
+    /// Nobody knows the exchange, its outcome is not under the public
+    /// checkpoint yet, or the file system.
+    pub fn published_receipt(&self, exchange: &str) -> Result<Receipt, ReceiptError> {
+        self.shared().published_receipt(exchange)
+    }
+
+    /// A file of the public log by its path without a leading slash:
+    /// `checkpoint`, `tile/...`, and where entries are published
+    /// `tile/entries/...` and `blobs/sha256/...`. Partial tiles are cut on
+    /// demand.
+    ///
+    /// # Errors
+    /// Not found, not published, or the file system.
+    pub fn published(&self, path: &str) -> Result<Published, PublishError> {
+        self.shared().published(path)
+    }
+
+    /// How the log is doing.
+    #[must_use]
+    pub fn status(&self) -> LogStatus {
+        self.shared().status()
+    }
+
+    /// The key that verifies this log.
+    #[must_use]
+    pub fn verifier(&self) -> VerifierKey {
+        self.shared().signer.verifier()
+    }
+
+    /// Ends the log in order: what waits is written, exchanges still open end
+    /// as `abort` with reason `shutdown`, the `close` record follows, the last
+    /// checkpoint is published and both threads end. A second call does
+    /// nothing.
+    ///
+    /// # Errors
+    /// The log had failed before, so that there is no `close` record.
+    pub fn close(&self) -> Result<(), CloseError> {
+        self.handle.stop(true);
+        match self.shared().failure() {
+            Some(what) => Err(CloseError::Failed(what)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Handle {
+    fn stop(&self, orderly: bool) {
+        self.shared.stop(orderly);
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        for thread in threads {
+            // A thread that panicked has nothing more to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop(false);
+    }
+}
+
+/// Takes the log's lock without waiting.
+fn take_lock(directory: &Path) -> Result<std::fs::File, OpenError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    let file = options.open(directory.join("lock")).map_err(OpenError::Io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::Locked),
+        Err(std::fs::TryLockError::Error(fault)) => Err(OpenError::Io(fault)),
+    }
+}
+
+pub(crate) fn blob_path(digest: &Digest) -> String {
+    format!("blobs/sha256/{digest}")
+}
+
+/// The kind under which a tenant's pseudonym is made.
+const TENANT: &str = "tenant";
+/// No blob is larger.
+pub(crate) const MAX_BLOB_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_BLOB_LIMIT: u64 = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! What a log is opened with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::keys::Signer;
+
+/// How a log is kept.
+///
+/// # Defaults
+/// `replica` is `0`; `publish_interval` one second; `queue_records` 65,536;
+/// `max_clock_step` five seconds; `publish_entries` false; `segment_bytes`
+/// 8 MiB.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// Where its files are; made when it does not exist.
+    pub directory: PathBuf,
+    /// Its name, which must be the signer's.
+    pub origin: String,
+    /// The key that signs its checkpoints.
+    pub signer: Signer,
+    /// Which replica writes it.
+    pub replica: String,
+    /// The public checkpoint moves at most once in this time.
+    pub publish_interval: Duration,
+    /// Records that may wait; one more is refused.
+    pub queue_records: usize,
+    /// How far the clock may run back before records are refused; less is
+    /// clamped.
+    pub max_clock_step: Duration,
+    /// Whether entry bundles and blobs are public.
+    pub publish_entries: bool,
+    /// A segment of the write-ahead log that has reached this many bytes is
+    /// followed by a new one. Segments whose entries are not yet in tiles are
+    /// also held in memory.
+    pub segment_bytes: u64,
+}
+
+impl LogConfig {
+    /// A log in this directory, with the defaults.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>, origin: impl Into<String>, signer: Signer) -> Self {
+        Self {
+            directory: directory.into(),
+            origin: origin.into(),
+            signer,
+            replica: "0".to_owned(),
+            publish_interval: Duration::from_secs(1),
+            queue_records: 65_536,
+            max_clock_step: Duration::from_secs(5),
+            publish_entries: false,
+            segment_bytes: 8 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The sequencer: the one thread that gives records their order, their time
+//! and their durability.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::checkpoint::Checkpoint;
+use crate::disk::{self, Appender};
+use crate::frontier::Frontier;
+use crate::hash::Hash;
+use crate::record::{Close, Encoded, ExchangeKey, Outcome, Record, SHUTDOWN, Subject};
+use crate::wal::{Frame, FrameBuilder, MAX_OPEN, OpenIntent, SegmentHeader, SegmentName};
+
+use super::shared::{Job, Phase, Shared, lock};
+use super::{AppendError, Sealed};
+
+/// The state that records go on from.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) frontier: Frontier,
+    /// The hash of the last frame.
+    pub(super) link: [u8; 32],
+    /// The time of the last record.
+    pub(super) time: u64,
+    pub(super) intents: u64,
+    pub(super) outcomes: u64,
+    /// Intents without outcome. Outcomes name an index, so that a verifier can
+    /// pair them in constant memory; the ids of open exchanges ride along.
+    pub(super) open: BTreeMap<u64, ExchangeKey>,
+    /// The same, by exchange.
+    pub(super) open_keys: HashSet<ExchangeKey>,
+}
+
+impl State {
+    /// What the header of a segment that starts here says.
+    pub(super) fn header(&self, name: SegmentName) -> SegmentHeader {
+        SegmentHeader {
+            name,
+            time: self.time,
+            intents: self.intents,
+            outcomes: self.outcomes,
+            previous: self.link,
+            open: self
+                .open
+                .iter()
+                .map(|(index, key)| OpenIntent { index: *index, key: *key })
+                .collect(),
+        }
+    }
+
+    /// Follows one record.
+    pub(super) fn follow(&mut self, subject: &Subject, index: u64) {
+        match subject {
+            Subject::Intent(key) => {
+                self.intents += 1;
+                self.open.insert(index, *key);
+                self.open_keys.insert(*key);
+            }
+            Subject::Outcome(key, intent) => {
+                self.outcomes += 1;
+                self.open.remove(intent);
+                self.open_keys.remove(key);
+            }
+            Subject::Call(..) | Subject::Other => {}
+        }
+    }
+}
+
+/// The segment that frames are appended to.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) file: Box<dyn Appender>,
+    pub(super) name: SegmentName,
+    pub(super) bytes: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Sequencer {
+    shared: Arc<Shared>,
+    state: State,
+    segment: Segment,
+}
+
+type Waiter = oneshot::Sender<Result<Sealed, AppendError>>;
+
+impl Sequencer {
+    pub(super) fn new(shared: Arc<Shared>, state: State, segment: Segment) -> Self {
+        Self { shared, state, segment }
+    }
+
+    /// Runs until the log is closed, dropped or has failed.
+    pub(super) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let _ended = Ended(Arc::clone(&self.shared));
+        loop {
+            let (jobs, phase) = shared.next_jobs();
+            if self.commit(jobs).is_err() || phase == Phase::Failed {
+                break;
+            }
+            match phase {
+                Phase::Running | Phase::Failed => {}
+                Phase::Stopping => break,
+                Phase::Closing => {
+                    // `fail` has told whoever waits; the error says no more.
+                    let _ = self.finish();
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Ends what is open, then the log.
+    fn finish(&mut self) -> Result<(), AppendError> {
+        self.abort_open(SHUTDOWN)?;
+        let close = Close {
+            intents: self.state.intents,
+            outcomes: self.state.outcomes,
+            ..Close::default()
+        };
+        self.write(vec![Record::Close(close)])
+    }
+
+    /// Writes an `abort` for every intent that has no outcome.
+    pub(super) fn abort_open(&mut self, reason: &str) -> Result<(), AppendError> {
+        let open: Vec<u64> = self.state.open.keys().copied().collect();
+        let mut records = Vec::with_capacity(open.len());
+        for index in open {
+            let entry = self.shared.entry(index).map_err(|fault| self.fail("read", &fault))?;
+            let exchange = match crate::record::Stored::parse(&entry).map(|stored| stored.record) {
+                Ok(Some(Record::Intent(intent))) => intent.exchange,
+                _ => return Err(self.fail("read", &super::shared::missing())),
+            };
+            records.push(Record::Outcome(Box::new(Outcome::aborted(exchange, index, reason))));
+        }
+        self.write(records)
+    }
+
+    /// Writes the engine's own records and waits for them.
+    fn write(&mut self, records: Vec<Record>) -> Result<(), AppendError> {
+        let mut jobs = Vec::with_capacity(records.len());
+        let mut receivers = Vec::with_capacity(records.len());
+        for record in records {
+            let encoded = Encoded::new(record).map_err(|_| AppendError::TooLarge)?;
+            let (waiter, receiver) = oneshot::channel();
+            jobs.push(Job { encoded, waiter });
+            receivers.push(receiver);
+        }
+        self.commit(jobs)?;
+        for receiver in receivers {
+            // Answered already: a group tells its waiters before it returns.
+            receiver.try_recv().unwrap_or(Err(AppendError::Closed))?;
+        }
+        Ok(())
+    }
+
+    /// Makes these records durable, in as few groups as they fit.
+    pub(super) fn commit(&mut self, jobs: Vec<Job>) -> Result<(), AppendError> {
+        let mut jobs = jobs.into_iter().peekable();
+        while jobs.peek().is_some() {
+            self.group(&mut jobs)?;
+        }
+        Ok(())
+    }
+
+    /// One frame, one fdatasync. Whoever waits is answered before it returns.
+    fn group(&mut self, jobs: &mut impl Iterator<Item = Job>) -> Result<(), AppendError> {
+        let now = self.shared.clock.now_micros();
+        if self.state.time.saturating_sub(now) > self.shared.max_clock_step {
+            jobs.for_each(|job| answer(job.waiter, Err(AppendError::Clock)));
+            return Ok(());
+        }
+        let time = self.state.time.max(now);
+        let first = self.state.frontier.size();
+        let mut frame = FrameBuilder::new(first, &self.state.link, 16 * 1024);
+        let mut leaves = Vec::new();
+        let mut waiting: Vec<(Waiter, Subject)> = Vec::new();
+        while frame.has_room() {
+            let Some(job) = jobs.next() else { break };
+            if let Err(fault) = self.admit(&job.encoded.subject) {
+                answer(job.waiter, Err(fault));
+                continue;
+            }
+            let Some(entry) = frame.push(|out| job.encoded.stamp(time, out)) else {
+                answer(job.waiter, Err(AppendError::TooLarge));
+                continue;
+            };
+            let leaf = Hash::leaf(entry);
+            let index = self.state.frontier.size();
+            self.state.frontier.push(leaf);
+            self.state.follow(&job.encoded.subject, index);
+            leaves.push(leaf);
+            waiting.push((job.waiter, job.encoded.subject));
+        }
+        if frame.len() == 0 {
+            return Ok(());
+        }
+        self.state.time = time;
+        let size = self.state.frontier.size();
+        let root = self.state.frontier.root();
+        let checkpoint = Checkpoint { origin: self.shared.origin.clone(), size, root };
+        let written = frame
+            .finish(&checkpoint.sign(&self.shared.signer))
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+            .and_then(|frame| self.append(&frame).map(|()| frame));
+        let frame = match written {
+            Ok(frame) => frame,
+            Err(fault) => {
+                let fault = self.fail("write", &fault);
+                waiting.into_iter().for_each(|(waiter, _)| answer(waiter, Err(fault.clone())));
+                return Err(fault);
+            }
+        };
+        // The point of no return: from here on the records are in the log.
+        self.state.link = frame.link();
+        self.remember(&frame, &leaves, &waiting);
+        for (index, (waiter, _)) in (first..).zip(waiting) {
+            answer(waiter, Ok(Sealed { index, size, time_micros: time }));
+        }
+        self.shared.ring(size);
+        if self.segment.bytes >= self.shared.segment_bytes {
+            self.rotate().map_err(|fault| self.fail("write", &fault))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the log's rules allow the record here.
+    fn admit(&self, subject: &Subject) -> Result<(), AppendError> {
+        match subject {
+            Subject::Intent(_) if self.state.open.len() >= MAX_OPEN => {
+                Err(AppendError::TooManyOpen)
+            }
+            Subject::Intent(key) => {
+                let open = self.state.open_keys.contains(key);
+                if open || lock(&self.shared.exchanges).is_recent(key) {
+                    return Err(AppendError::Duplicate);
+                }
+                Ok(())
+            }
+            Subject::Outcome(key, intent) | Subject::Call(key, intent) => {
+                if self.state.open.get(intent) == Some(key) {
+                    Ok(())
+                } else {
+                    Err(AppendError::Unpaired)
+                }
+            }
+            Subject::Other => Ok(()),
+        }
+    }
+
+    fn append(&mut self, frame: &Frame) -> io::Result<()> {
+        self.segment.file.append(frame.bytes())?;
+        let disk = self.shared.disk.as_ref();
+        disk::or_abort(disk, "segment", self.segment.file.sync())?;
+        self.segment.bytes += u64::try_from(frame.bytes().len()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    fn remember(&mut self, frame: &Arc<Frame>, leaves: &[Hash], waiting: &[(Waiter, Subject)]) {
+        {
+            let mut exchanges = lock(&self.shared.exchanges);
+            for (index, (_, subject)) in (frame.first()..).zip(waiting) {
+                match subject {
+                    Subject::Intent(key) => exchanges.intent(*key, index),
+                    Subject::Outcome(key, intent) => exchanges.outcome(*key, *intent, index),
+                    Subject::Call(..) | Subject::Other => {}
+                }
+            }
+        }
+        self.shared.open.store(self.state.open.len(), Ordering::Relaxed);
+        self.shared.write_tail(|tail| tail.push(Arc::clone(frame), leaves));
+    }
+
+    /// Starts the next segment, durable with its name before anything is
+    /// appended to it.
+    fn rotate(&mut self) -> io::Result<()> {
+        let first = self.state.frontier.size();
+        let name = SegmentName { generation: self.segment.name.generation, first };
+        let header = self.state.header(name).to_bytes();
+        let disk = self.shared.disk.as_ref();
+        let mut file = disk.create(&name.path())?;
+        file.append(&header)?;
+        disk::or_abort(disk, "segment", file.sync())?;
+        disk::sync_directory(disk, crate::wal::DIRECTORY)?;
+        let bytes = u64::try_from(header.len()).unwrap_or(u64::MAX);
+        self.segment = Segment { file, name, bytes };
+        lock(&self.shared.segments).push_back(name);
+        Ok(())
+    }
+
+    fn fail(&self, what: &str, fault: &io::Error) -> AppendError {
+        let what = format!("cannot {what} the write-ahead log: {}", fault.kind());
+        self.shared.fail(&what);
+        AppendError::Failed(what)
+    }
+}
+
+/// However the sequencer ends, by a panic too, nobody waits for it in vain.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end();
+        self.0.stop_builder();
+    }
+}
+
+fn answer(waiter: Waiter, answer: Result<Sealed, AppendError>) {
+    // Whoever dropped the receiver does not want to know.
+    let _ = waiter.send(answer);
+}

@@ -1,0 +1,267 @@
+//! Reading single entries and proofs out of a log's files, for `show`,
+//! `prove`, `consistency` and `export`. Believes nothing and vouches for
+//! nothing: what it hands out is checked by whoever gets it.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::hash::Hash;
+use crate::note::MAX_NOTE_BYTES;
+use crate::proof::{prove_consistency, prove_inclusion};
+use crate::receipt::{Extra, Receipt};
+use crate::tile::{Entries, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile, split_hashes, tile_root};
+use crate::verify::LogSource;
+use crate::wal::{self, Bytes, Reader, ScanFault, SegmentName};
+
+/// Why a log's files do not give what was asked for.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// There is no public checkpoint.
+    #[error("no log here: there is no `checkpoint`")]
+    NoLog,
+    /// The checkpoint cannot be read.
+    #[error("the checkpoint: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// The index or size lies beyond the public checkpoint.
+    #[error("the log's public size is {0}")]
+    Beyond(u64),
+    /// Entries or tiles are missing.
+    #[error("entry {0} cannot be read: its file is missing or damaged")]
+    Missing(u64),
+    /// The write-ahead log is damaged.
+    #[error("the write-ahead log is damaged")]
+    Damaged,
+    /// A file cannot be read.
+    #[error("cannot read the log")]
+    Io(#[from] io::Error),
+}
+
+/// The entries that are still in segments, with where each is.
+#[derive(Debug, Default)]
+struct Recent {
+    first: u64,
+    entries: Vec<Vec<u8>>,
+    hashes: Vec<Hash>,
+}
+
+/// A log's files, as far as its public checkpoint reaches.
+#[derive(Debug)]
+pub struct LogView<'a> {
+    source: &'a dyn LogSource,
+    note: Vec<u8>,
+    checkpoint: Checkpoint,
+    recent: Recent,
+}
+
+impl<'a> LogView<'a> {
+    /// Opens a log: reads its checkpoint, and the entries that are in no tile
+    /// yet.
+    ///
+    /// # Errors
+    /// There is no checkpoint, it is malformed, or files cannot be read.
+    pub fn open(source: &'a dyn LogSource) -> Result<Self, ReadError> {
+        let limit = u64::try_from(MAX_NOTE_BYTES).unwrap_or(u64::MAX);
+        let note = source.read("checkpoint", limit)?.ok_or(ReadError::NoLog)?;
+        let checkpoint = Checkpoint::claimed(&note)?;
+        let recent = Recent::read(source, checkpoint.size)?;
+        Ok(Self { source, note, checkpoint, recent })
+    }
+
+    /// What the checkpoint claims.
+    #[must_use]
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The checkpoint's note.
+    #[must_use]
+    pub fn note(&self) -> &[u8] {
+        &self.note
+    }
+
+    /// The exact bytes of an entry.
+    ///
+    /// # Errors
+    /// It lies beyond the checkpoint, or its file is missing or damaged.
+    pub fn entry(&self, index: u64) -> Result<Vec<u8>, ReadError> {
+        if index >= self.checkpoint.size {
+            return Err(ReadError::Beyond(self.checkpoint.size));
+        }
+        if let Some(entry) = self.recent.entry(index) {
+            return Ok(entry.to_vec());
+        }
+        let bytes = self.stored_bundle(index / TILE_WIDTH)?;
+        let place = usize::try_from(index % TILE_WIDTH).unwrap_or(usize::MAX);
+        let entry = Entries(&bytes).nth(place).flatten();
+        entry.map(<[u8]>::to_vec).ok_or(ReadError::Missing(index))
+    }
+
+    /// The entries of one bundle, as far as the checkpoint reaches.
+    pub(crate) fn bundle(&self, index: u64) -> Result<Vec<Vec<u8>>, ReadError> {
+        let first = index * TILE_WIDTH;
+        let end = (first + TILE_WIDTH).min(self.checkpoint.size);
+        let in_memory: Option<Vec<Vec<u8>>> =
+            (first..end).map(|index| self.recent.entry(index).map(<[u8]>::to_vec)).collect();
+        if let Some(entries) = in_memory {
+            return Ok(entries);
+        }
+        let bytes = self.stored_bundle(index)?;
+        let count = usize::try_from(end - first).unwrap_or(0);
+        let entries: Option<Vec<Vec<u8>>> =
+            Entries(&bytes).take(count).map(|entry| entry.map(<[u8]>::to_vec)).collect();
+        entries.filter(|entries| entries.len() == count).ok_or(ReadError::Missing(first))
+    }
+
+    fn stored_bundle(&self, index: u64) -> Result<Vec<u8>, ReadError> {
+        let limit = u64::try_from(MAX_BUNDLE_BYTES).unwrap_or(u64::MAX);
+        let path = self.stored_path(Tile::bundle(index));
+        match self.source.read(&path.to_string(), limit)? {
+            Some(bytes) => Ok(bytes),
+            None => {
+                let full = self.source.read(&Tile::bundle(index).to_string(), limit)?;
+                full.ok_or(ReadError::Missing(index * TILE_WIDTH))
+            }
+        }
+    }
+
+    /// The tile as a static log of this size stores it.
+    fn stored_path(&self, tile: Tile) -> Tile {
+        let shift = 8 * u32::from(tile.level.unwrap_or(0));
+        let hashes = self.checkpoint.size >> shift;
+        let width = hashes.saturating_sub(tile.index * TILE_WIDTH).clamp(1, TILE_WIDTH);
+        tile.cut(u16::try_from(width).unwrap_or(256))
+    }
+
+    /// A proof file for one entry under the checkpoint, with the entry.
+    ///
+    /// # Errors
+    /// It lies beyond the checkpoint, or files are missing or damaged.
+    pub fn prove(&self, index: u64) -> Result<Receipt, ReadError> {
+        let record = self.entry(index)?;
+        let size = self.checkpoint.size;
+        let proof = prove_inclusion(index, size, &mut |level, index| self.node(level, index))?;
+        let extra = Extra { record, openings: std::collections::BTreeMap::new() };
+        Ok(Receipt::new(index, &proof, &self.note, Some(&extra)))
+    }
+
+    /// A consistency proof between two sizes under the checkpoint.
+    ///
+    /// # Errors
+    /// A size lies beyond the checkpoint, or files are missing or damaged.
+    pub fn prove_consistency(&self, old: u64, new: u64) -> Result<Vec<Hash>, ReadError> {
+        if old > self.checkpoint.size || new > self.checkpoint.size {
+            return Err(ReadError::Beyond(self.checkpoint.size));
+        }
+        prove_consistency(old, new, &mut |level, index| self.node(level, index))
+    }
+
+    /// The root over the first `size` entries.
+    ///
+    /// # Errors
+    /// The size lies beyond the checkpoint, or files are missing or damaged.
+    pub fn root_at(&self, size: u64) -> Result<Hash, ReadError> {
+        if size > self.checkpoint.size {
+            return Err(ReadError::Beyond(self.checkpoint.size));
+        }
+        crate::proof::root_at(size, &mut |level, index| self.node(level, index))
+    }
+
+    /// The root of a perfect subtree: from memory, from its tile, or from the
+    /// two below it. At most 62 levels deep.
+    fn node(&self, level: u32, index: u64) -> Result<Hash, ReadError> {
+        if level == 0
+            && let Some(hash) = self.recent.hash(index)
+        {
+            return Ok(hash);
+        }
+        let tile_level = u8::try_from(level / 8).unwrap_or(u8::MAX);
+        let (from, to) = (index << (level % 8), (index + 1) << (level % 8));
+        if let Some(hashes) = self.stored_hashes(tile_level, from, to)? {
+            return tile_root(&hashes).ok_or(ReadError::Missing(index << level));
+        }
+        if level == 0 {
+            return Err(ReadError::Missing(index));
+        }
+        let left = self.node(level - 1, index * 2)?;
+        Ok(Hash::node(&left, &self.node(level - 1, index * 2 + 1)?))
+    }
+
+    fn stored_hashes(&self, level: u8, from: u64, to: u64) -> Result<Option<Vec<Hash>>, ReadError> {
+        let full = Tile::hashes(level, from / TILE_WIDTH);
+        for tile in [self.stored_path(full), full] {
+            if let Some(bytes) = self.source.read(&tile.to_string(), 8192)? {
+                let hashes = split_hashes(&bytes, tile.width).unwrap_or_default();
+                let start = usize::try_from(from % TILE_WIDTH).unwrap_or(usize::MAX);
+                let length = usize::try_from(to - from).unwrap_or(usize::MAX);
+                let part = hashes.get(start..).and_then(|rest| rest.get(..length));
+                return Ok(part.map(<[Hash]>::to_vec));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Recent {
+    fn read(source: &dyn LogSource, size: u64) -> Result<Self, ReadError> {
+        let names = SegmentName::newest(&source.list(wal::DIRECTORY)?);
+        let mut recent =
+            Self { first: names.first().map_or(0, |name| name.first), ..Self::default() };
+        for name in names {
+            if source.pin(&name.path())?.is_none() {
+                return Err(ReadError::Damaged);
+            }
+            let mut bytes = Ranges { source, path: name.path() };
+            let Some((_, mut reader)) = Reader::open(&mut bytes).map_err(damaged)? else { break };
+            while let Some(frame) = reader.next(&mut bytes).map_err(damaged)? {
+                if frame.first() != recent.end() {
+                    return Err(ReadError::Damaged);
+                }
+                for entry in frame.entries() {
+                    recent.hashes.push(Hash::leaf(entry));
+                    recent.entries.push(entry.to_vec());
+                }
+                if recent.end() >= size {
+                    return Ok(recent);
+                }
+            }
+        }
+        Ok(recent)
+    }
+
+    fn end(&self) -> u64 {
+        self.first + u64::try_from(self.entries.len()).unwrap_or(0)
+    }
+
+    fn place(&self, index: u64) -> Option<usize> {
+        usize::try_from(index.checked_sub(self.first)?).ok()
+    }
+
+    fn entry(&self, index: u64) -> Option<&[u8]> {
+        self.entries.get(self.place(index)?).map(Vec::as_slice)
+    }
+
+    fn hash(&self, index: u64) -> Option<Hash> {
+        self.hashes.get(self.place(index)?).copied()
+    }
+}
+
+fn damaged(fault: ScanFault) -> ReadError {
+    match fault {
+        ScanFault::Io(fault) => ReadError::Io(fault),
+        _ => ReadError::Damaged,
+    }
+}
+
+/// A segment's bytes, range by range.
+struct Ranges<'a> {
+    source: &'a dyn LogSource,
+    path: String,
+}
+
+impl Bytes for Ranges<'_> {
+    fn read_at(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.source.read_range(&self.path, offset, length)
+    }
+}

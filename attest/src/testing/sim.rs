@@ -1,0 +1,303 @@
+//! A disk in memory that forgets what was not synced: bytes of files, and
+//! names in directories, each by itself.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use crate::LogSource;
+use crate::disk::{Appender, Disk, parent};
+
+/// What a crash leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// The process was killed: the page cache lives on.
+    Kill,
+    /// The power failed, and nothing had been written back by itself.
+    Drop,
+    /// The power failed, and some of what was not synced had been written back:
+    /// half the bytes, some sectors of them, every second name.
+    Tear(u64),
+}
+
+#[derive(Debug, Clone, Default)]
+struct Inode {
+    data: Vec<u8>,
+    durable: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    inodes: Vec<Inode>,
+    /// Path to inode; directories have none.
+    names: BTreeMap<String, Option<usize>>,
+    durable_names: BTreeMap<String, Option<usize>>,
+    operations: u64,
+    /// After this many operations every one fails.
+    dies_after: Option<u64>,
+    /// Syncs of paths that begin like this do nothing.
+    deaf: Option<Deaf>,
+    aborted: bool,
+}
+
+/// A sync that is left out, to show that it is needed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deaf {
+    File(&'static str),
+    Directory(&'static str),
+}
+
+/// See the module.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SimDisk(Arc<Mutex<State>>);
+
+impl SimDisk {
+    pub(crate) fn dying_after(operations: u64) -> Self {
+        let disk = Self::default();
+        disk.0.lock().unwrap().dies_after = Some(operations);
+        disk
+    }
+
+    /// The same disk, dead after so many operations in all.
+    pub(crate) fn until(&self, operations: u64) -> Self {
+        self.0.lock().unwrap().dies_after = Some(operations);
+        self.clone()
+    }
+
+    pub(crate) fn deaf(self, deaf: Option<Deaf>) -> Self {
+        self.0.lock().unwrap().deaf = deaf;
+        self
+    }
+
+    /// How many operations there were.
+    pub(crate) fn operations(&self) -> u64 {
+        self.0.lock().unwrap().operations
+    }
+
+    pub(crate) fn aborted(&self) -> bool {
+        self.0.lock().unwrap().aborted
+    }
+
+    /// The disk after a crash.
+    pub(crate) fn crashed(&self, crash: Crash) -> Self {
+        let state = self.0.lock().unwrap();
+        let mut after = State { inodes: state.inodes.clone(), ..State::default() };
+        after.names = match crash {
+            Crash::Kill => state.names.clone(),
+            Crash::Drop => state.durable_names.clone(),
+            Crash::Tear(seed) => torn_names(&state, seed),
+        };
+        // A name in a directory that is not there itself is lost.
+        let names = after.names.clone();
+        after.names.retain(|path, _| {
+            let up = parent(path);
+            up.is_empty() || names.contains_key(up)
+        });
+        for (place, inode) in (0_u64..).zip(&mut after.inodes) {
+            inode.data = match crash {
+                Crash::Kill => inode.data.clone(),
+                Crash::Drop => inode.durable.clone(),
+                Crash::Tear(seed) => torn(inode, seed ^ place),
+            };
+            inode.durable.clone_from(&inode.data);
+        }
+        after.durable_names.clone_from(&after.names);
+        Self(Arc::new(Mutex::new(after)))
+    }
+
+    /// Changes a file behind the engine's back.
+    pub(crate) fn change(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.0.lock().unwrap();
+        let place = state.names[path].unwrap();
+        change(&mut state.inodes[place].data);
+        state.inodes[place].durable = state.inodes[place].data.clone();
+    }
+
+    pub(crate) fn files(&self, directory: &str) -> Vec<String> {
+        Disk::list(self, directory).unwrap()
+    }
+
+    fn live(&self) -> io::Result<std::sync::MutexGuard<'_, State>> {
+        let mut state = self.0.lock().unwrap();
+        if state.dies_after.is_some_and(|last| state.operations >= last) {
+            return Err(io::Error::other("the disk is dead"));
+        }
+        state.operations += 1;
+        Ok(state)
+    }
+}
+
+/// Half of what was not synced; of that, by the seed, some sectors are zeros.
+fn torn(inode: &Inode, seed: u64) -> Vec<u8> {
+    let whole = inode.data.starts_with(&inode.durable);
+    if !whole || inode.data.len() == inode.durable.len() {
+        return inode.durable.clone();
+    }
+    let unsynced = inode.data.len() - inode.durable.len();
+    let kept = inode.durable.len() + if seed.is_multiple_of(3) { unsynced } else { unsynced / 2 };
+    let mut data = inode.data[..kept].to_vec();
+    for (place, sector) in data.chunks_mut(512).enumerate() {
+        let start = place * 512;
+        let lost = seed.wrapping_add(place as u64).is_multiple_of(2);
+        let from = inode.durable.len().saturating_sub(start).min(sector.len());
+        if lost {
+            sector[from..].fill(0);
+        }
+    }
+    data
+}
+
+/// The durable names, and of the changes since then every second one.
+fn torn_names(state: &State, seed: u64) -> BTreeMap<String, Option<usize>> {
+    let mut names = state.durable_names.clone();
+    let paths: Vec<&String> = state.names.keys().chain(state.durable_names.keys()).collect();
+    for (place, path) in (0_u64..).zip(paths) {
+        if (place + seed).is_multiple_of(2) {
+            match state.names.get(path) {
+                Some(inode) => names.insert(path.clone(), *inode),
+                None => names.remove(path),
+            };
+        }
+    }
+    names
+}
+
+#[derive(Debug)]
+struct SimFile {
+    disk: SimDisk,
+    inode: usize,
+    path: String,
+}
+
+impl Appender for SimFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let inode = self.inode;
+        let mut state = match self.disk.live() {
+            Ok(state) => state,
+            Err(fault) => {
+                // What was being written when the disk died is half there.
+                let mut state = self.disk.0.lock().unwrap();
+                if state.dies_after == Some(state.operations) {
+                    state.operations += 1;
+                    state.dies_after = Some(0);
+                    state.inodes[inode].data.extend_from_slice(&bytes[..bytes.len() / 2]);
+                }
+                return Err(fault);
+            }
+        };
+        state.inodes[inode].data.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let mut state = self.disk.live()?;
+        if !matches!(state.deaf, Some(Deaf::File(deaf)) if self.path.starts_with(deaf)) {
+            let inode = &mut state.inodes[self.inode];
+            inode.durable.clone_from(&inode.data);
+        }
+        Ok(())
+    }
+}
+
+impl Disk for SimDisk {
+    fn read(&self, path: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let state = self.0.lock().unwrap();
+        let bytes = match state.names.get(path) {
+            Some(Some(inode)) => state.inodes[*inode].data.clone(),
+            _ => return Ok(None),
+        };
+        if bytes.len() as u64 > limit {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        Ok(Some(bytes))
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        let state = self.0.lock().unwrap();
+        let names = state.names.keys().filter(|path| parent(path) == directory);
+        Ok(names.map(|path| path.rsplit('/').next().unwrap().to_owned()).collect())
+    }
+
+    fn create(&self, path: &str) -> io::Result<Box<dyn Appender>> {
+        let mut state = self.live()?;
+        let up = parent(path);
+        if !up.is_empty() && !state.names.contains_key(up) {
+            return Err(io::Error::from(io::ErrorKind::NotFound));
+        }
+        let inode = state.inodes.len();
+        state.inodes.push(Inode::default());
+        state.names.insert(path.to_owned(), Some(inode));
+        drop(state);
+        Ok(Box::new(SimFile { disk: self.clone(), inode, path: path.to_owned() }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.live()?;
+        let inode = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        state.names.insert(to.to_owned(), inode);
+        Ok(())
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        let mut state = self.live()?;
+        state.names.remove(path).map(|_| ()).ok_or(io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    fn make_directory(&self, path: &str) -> io::Result<()> {
+        self.live()?.names.entry(path.to_owned()).or_insert(None);
+        Ok(())
+    }
+
+    fn sync_file(&self, path: &str) -> io::Result<()> {
+        let mut state = self.live()?;
+        let inode = state.names.get(path).copied().flatten().ok_or(io::ErrorKind::NotFound)?;
+        if !matches!(state.deaf, Some(Deaf::File(deaf)) if path.starts_with(deaf)) {
+            let inode = &mut state.inodes[inode];
+            inode.durable.clone_from(&inode.data);
+        }
+        Ok(())
+    }
+
+    fn sync_directory(&self, path: &str) -> io::Result<()> {
+        let mut state = self.live()?;
+        if matches!(state.deaf, Some(Deaf::Directory(deaf)) if path.starts_with(deaf)) {
+            return Ok(());
+        }
+        state.durable_names.retain(|name, _| parent(name) != path);
+        let names: Vec<_> =
+            state.names.iter().map(|(name, inode)| (name.clone(), *inode)).collect();
+        for (name, inode) in names {
+            if parent(&name) == path {
+                state.durable_names.insert(name, inode);
+            }
+        }
+        Ok(())
+    }
+
+    fn abort(&self, _: &str) {
+        let mut state = self.0.lock().unwrap();
+        state.aborted = true;
+        // Nothing happens after an abort.
+        state.dies_after = Some(0);
+    }
+}
+
+impl LogSource for SimDisk {
+    fn read(&self, path: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        Disk::read(self, path, limit)
+    }
+
+    fn read_range(&self, path: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let bytes = Disk::read(self, path, u64::MAX)?.unwrap_or_default();
+        let from = usize::try_from(offset).unwrap().min(bytes.len());
+        Ok(bytes[from..from.saturating_add(length).min(bytes.len())].to_vec())
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        Disk::list(self, directory)
+    }
+
+    fn pin(&self, path: &str) -> io::Result<Option<u64>> {
+        Ok(Disk::read(self, path, u64::MAX)?.map(|bytes| bytes.len() as u64))
+    }
+}

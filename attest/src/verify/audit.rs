@@ -1,0 +1,540 @@
+//! The audit as a machine that takes one step at a time, each reading few
+//! files. Its state can be copied between steps, which is how the tests change
+//! every byte of a log without verifying all of it each time.
+
+use std::collections::VecDeque;
+use std::io;
+
+use crate::checkpoint::{Checkpoint, CheckpointError, VerifiedCheckpoint};
+use crate::hash::{Digest, Hash};
+use crate::log::{MAX_BLOB_LIMIT, blob_path};
+use crate::note::MAX_NOTE_BYTES;
+use crate::record::{RecordFault, Stored};
+use crate::tile::{Entries, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile, split_hashes};
+use crate::trust::TrustPolicy;
+use crate::wal::{self, Bytes, Frame, Reader, ScanFault, SegmentHeader, SegmentName};
+
+use super::report::{FaultKind, Faults, Report, describe};
+use super::semantics::Semantics;
+use super::tree::{Made, Tree};
+use super::{LogSource, Progress, VerifyOptions};
+
+/// What comes next.
+#[derive(Debug, Clone)]
+enum Phase {
+    Checkpoint,
+    Segments,
+    /// Entries from the bundle at the tree's size.
+    Bundle,
+    /// The header of the segment at this place.
+    Segment(usize),
+    /// The frames of the segment at this place.
+    Frames(usize, Reader),
+    Edge,
+    Done,
+}
+
+/// A file that must say the same as the entries.
+#[derive(Debug, Clone)]
+enum Check {
+    Tile(Made, bool),
+    Bundle(u64, Vec<Hash>, bool),
+    Blob(u64, Digest),
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(super) struct Audit<'a> {
+    policy: &'a TrustPolicy,
+    options: &'a VerifyOptions,
+    keys: Vec<String>,
+    phase: Phase,
+    checks: VecDeque<Check>,
+    head: Option<VerifiedCheckpoint>,
+    /// There is no public checkpoint at all.
+    headless: bool,
+    segments: Vec<SegmentName>,
+    last_length: u64,
+    link: Option<[u8; 32]>,
+    tree: Tree,
+    semantics: Semantics,
+    faults: Faults,
+}
+
+impl<'a> Audit<'a> {
+    pub(super) fn new(policy: &'a TrustPolicy, options: &'a VerifyOptions) -> Self {
+        let longest = u64::try_from(options.longest_exchange.as_micros()).unwrap_or(u64::MAX);
+        Self {
+            policy,
+            options,
+            keys: policy.logs().iter().map(ToString::to_string).collect(),
+            phase: Phase::Checkpoint,
+            checks: VecDeque::new(),
+            head: None,
+            headless: false,
+            segments: Vec::new(),
+            last_length: 0,
+            link: None,
+            tree: Tree::new(),
+            semantics: Semantics::new(longest),
+            faults: Faults::new(options.listed_faults),
+        }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let done = self.tree.size();
+        let head = self.head.as_ref().map_or(0, |head| head.checkpoint.size);
+        Progress { done, total: done.max(head) }
+    }
+
+    /// Does the next piece of work; `false` when there is none left.
+    pub(super) fn step(&mut self, log: &dyn LogSource) -> bool {
+        if self.options.stop_at_first && self.faults.any() {
+            return false;
+        }
+        let done = match self.checks.pop_front() {
+            Some(check) => self.check(log, &check),
+            None => self.advance(log),
+        };
+        if done.is_err() {
+            self.fault(None, FaultKind::Unreadable, "a file cannot be read");
+            self.phase = Phase::Done;
+            self.checks.clear();
+        }
+        !(matches!(self.phase, Phase::Done) && self.checks.is_empty())
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_fault(&self) -> bool {
+        self.faults.any()
+    }
+
+    /// The segment that is being read, and how far.
+    #[cfg(test)]
+    pub(super) fn place(&self) -> Option<(String, u64)> {
+        match &self.phase {
+            Phase::Frames(place, reader) => {
+                Some((self.segments.get(*place)?.path(), reader.offset()))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Report {
+        let size = self.tree.size();
+        let root = self.tree.root();
+        let mut report = self.semantics.finish(&mut self.faults);
+        if let Some(head) = &self.head {
+            describe(head, &mut report);
+        }
+        report.size = size;
+        report.root = root.to_string();
+        self.faults.conclude(&mut report);
+        report
+    }
+
+    fn fault(&mut self, index: Option<u64>, kind: FaultKind, what: impl Into<String>) {
+        self.faults.add(index, kind, what);
+    }
+
+    fn advance(&mut self, log: &dyn LogSource) -> io::Result<()> {
+        match std::mem::replace(&mut self.phase, Phase::Done) {
+            Phase::Checkpoint => {
+                self.phase = Phase::Segments;
+                self.checkpoint(log)
+            }
+            Phase::Segments => {
+                self.phase = Phase::Bundle;
+                self.find_segments(log)
+            }
+            Phase::Bundle => self.bundle(log),
+            Phase::Segment(place) => self.segment(log, place),
+            Phase::Frames(place, reader) => self.frames(log, place, reader),
+            Phase::Edge => {
+                self.edge();
+                Ok(())
+            }
+            Phase::Done => Ok(()),
+        }
+    }
+
+    /// The public checkpoint: read before anything else, so that a log that is
+    /// running can only be ahead of it.
+    fn checkpoint(&mut self, log: &dyn LogSource) -> io::Result<()> {
+        let limit = u64::try_from(MAX_NOTE_BYTES).unwrap_or(u64::MAX);
+        // Whether that is a fault of the log, or no log at all, is told when
+        // its segments were looked for.
+        let Some(note) = log.read("checkpoint", limit)? else {
+            self.headless = true;
+            return Ok(());
+        };
+        match Checkpoint::verify(&note, self.policy) {
+            Ok(head) => {
+                if !head.quorum {
+                    let what = CheckpointError::Quorum.to_string();
+                    self.fault(None, FaultKind::Unwitnessed, what);
+                }
+                self.head = Some(head);
+                self.compare_head();
+            }
+            Err(fault) => self.fault(None, FaultKind::Tampered, format!("the checkpoint: {fault}")),
+        }
+        Ok(())
+    }
+
+    /// The segments of the write-ahead log, where there is one: an export has
+    /// none.
+    fn find_segments(&mut self, log: &dyn LogSource) -> io::Result<()> {
+        // A running log may delete a segment between listing and opening it.
+        for _ in 0..8 {
+            self.segments = SegmentName::newest(&log.list(wal::DIRECTORY)?);
+            let mut lengths = Vec::new();
+            for name in &self.segments {
+                lengths.extend(log.pin(&name.path())?);
+            }
+            if lengths.len() == self.segments.len() {
+                // A log that runs on is verified up to here.
+                self.last_length = lengths.last().copied().unwrap_or(0);
+                if self.headless {
+                    self.no_checkpoint();
+                }
+                return Ok(());
+            }
+        }
+        Err(io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    fn no_checkpoint(&mut self) {
+        if self.segments.is_empty() {
+            self.fault(None, FaultKind::Unreadable, "no log here: there is no `checkpoint`");
+            self.phase = Phase::Done;
+        } else {
+            self.fault(None, FaultKind::Incomplete, "there is no `checkpoint`");
+        }
+    }
+
+    /// Where the write-ahead log begins, or else where the log ends.
+    fn bundles_end(&self) -> u64 {
+        match (self.segments.first(), &self.head) {
+            (Some(name), _) => name.first,
+            (None, Some(head)) => head.checkpoint.size,
+            (None, None) => 0,
+        }
+    }
+
+    /// Reads the entries of one bundle, as far as they are needed from it.
+    fn bundle(&mut self, log: &dyn LogSource) -> io::Result<()> {
+        let (size, end) = (self.tree.size(), self.bundles_end());
+        if size >= end {
+            self.phase = if self.segments.is_empty() { Phase::Edge } else { Phase::Segment(0) };
+            return Ok(());
+        }
+        let tile = Tile::bundle(size / TILE_WIDTH);
+        let wanted = (end - size).min(TILE_WIDTH);
+        let width = u16::try_from(wanted).unwrap_or(256);
+        let limit = u64::try_from(MAX_BUNDLE_BYTES).unwrap_or(u64::MAX);
+        // C2SP: where a partial is gone, the full one takes its place.
+        let (bytes, whole) = match log.read(&tile.cut(width).to_string(), limit)? {
+            Some(bytes) => (Some(bytes), true),
+            None => (log.read(&tile.to_string(), limit)?, false),
+        };
+        let Some(bytes) = bytes else {
+            let what = format!("`{tile}` is missing: {} entries cannot be read", end - size);
+            self.fault(Some(size), FaultKind::Incomplete, what);
+            return Ok(());
+        };
+        let mut read = 0;
+        for entry in Entries(&bytes) {
+            let (Some(entry), true) = (entry, read < wanted || whole) else { break };
+            read += 1;
+            if read <= wanted {
+                self.entry(entry, whole && wanted == TILE_WIDTH);
+            }
+            if self.options.stop_at_first && self.faults.any() {
+                return Ok(());
+            }
+        }
+        let exact = read == wanted && (!whole || Entries(&bytes).all(|entry| entry.is_some()));
+        if !exact {
+            let what = format!("`{tile}` does not hold the entries that it should");
+            self.fault(Some(size), FaultKind::Tampered, what);
+            return Ok(());
+        }
+        self.phase = Phase::Bundle;
+        Ok(())
+    }
+
+    /// One entry: into the tree, through the grammar, through the rules.
+    /// `bundled`: it was read from its full bundle, which need not be compared
+    /// again.
+    fn entry(&mut self, entry: &[u8], bundled: bool) {
+        let index = self.tree.size();
+        let durable = self.bundles_end().next_multiple_of(TILE_WIDTH);
+        let is_static = self.segments.is_empty();
+        let checks = &mut self.checks;
+        self.tree.push(Hash::leaf(entry), |made| {
+            let required = is_static || index < durable;
+            if made.tile.level == Some(0) && !bundled {
+                let hashes = made.hashes.clone();
+                checks.push_back(Check::Bundle(made.tile.index, hashes, required));
+            }
+            checks.push_back(Check::Tile(made, required));
+        });
+        match parse(entry) {
+            Ok(stored) => {
+                self.semantics.follow(index, &stored, &self.keys, &mut self.faults);
+                let blobs = stored.record.iter().flat_map(crate::record::Record::blobs);
+                self.checks.extend(blobs.map(|digest| Check::Blob(index, digest)));
+            }
+            Err(fault) => {
+                self.fault(Some(index), FaultKind::Tampered, format!("not a record: {fault}"));
+            }
+        }
+        self.compare_head();
+    }
+
+    /// Holds the public checkpoint to the tree when both have the same size.
+    fn compare_head(&mut self) {
+        let Some(head) = &self.head else { return };
+        if head.checkpoint.size == self.tree.size() && head.checkpoint.root != self.tree.root() {
+            let what = "the entries do not lead to the checkpoint's root";
+            self.fault(None, FaultKind::Tampered, what);
+        }
+    }
+
+    fn segment(&mut self, log: &dyn LogSource, place: usize) -> io::Result<()> {
+        let Some(name) = self.segments.get(place).copied() else {
+            self.phase = Phase::Edge;
+            return Ok(());
+        };
+        let last = place + 1 == self.segments.len();
+        let opened = Reader::open(&mut Ranges { log, path: name.path() });
+        match opened {
+            Ok(Some((header, reader))) => {
+                self.header(name, &header);
+                self.phase = Phase::Frames(place, reader);
+            }
+            // A crash while a segment was begun: nothing was acknowledged.
+            Ok(None) if last && place > 0 => {
+                self.fault(None, FaultKind::Incomplete, "the last segment is torn");
+                self.phase = Phase::Edge;
+            }
+            Ok(None) => self.fault(None, FaultKind::Tampered, "a segment's header is torn"),
+            Err(ScanFault::Io(fault)) => return Err(fault),
+            Err(fault) => self.fault(None, FaultKind::Tampered, format!("`{name}`: {fault}")),
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, name: SegmentName, header: &SegmentHeader) {
+        let origin = self.head.as_ref().map(|head| wal::first_link(&head.checkpoint.origin));
+        let expected = match self.link {
+            None if name.first == 0 => origin,
+            link => link,
+        };
+        if header.name != name || name.first != self.tree.size() {
+            self.fault(None, FaultKind::Tampered, format!("`{name}` does not follow"));
+        }
+        if expected.is_some_and(|expected| expected != header.previous) {
+            let what = format!("`{name}` does not follow the frame before it");
+            self.fault(None, FaultKind::Tampered, what);
+        }
+        if !self.semantics.agrees(header) {
+            let what = format!("`{name}` does not say what the records before it say");
+            self.fault(None, FaultKind::Tampered, what);
+        }
+        self.link = Some(header.previous);
+    }
+
+    fn frames(&mut self, log: &dyn LogSource, place: usize, mut reader: Reader) -> io::Result<()> {
+        let Some(name) = self.segments.get(place).copied() else { return Ok(()) };
+        let last = place + 1 == self.segments.len();
+        if last && reader.offset() >= self.last_length {
+            self.phase = Phase::Edge;
+            return Ok(());
+        }
+        match reader.next(&mut Ranges { log, path: name.path() }) {
+            Ok(Some(frame)) => {
+                if self.frame(&frame) {
+                    self.phase = Phase::Frames(place, reader);
+                }
+            }
+            Ok(None) if reader.torn().is_some() && last && log.wait() => {
+                reader.retry();
+                self.phase = Phase::Frames(place, reader);
+            }
+            Ok(None) if reader.torn().is_some() => {
+                let kind = if last { FaultKind::Incomplete } else { FaultKind::Tampered };
+                self.fault(None, kind, format!("`{name}` ends in a torn frame"));
+                self.phase = Phase::Edge;
+            }
+            Ok(None) => self.phase = Phase::Segment(place + 1),
+            Err(ScanFault::Io(fault)) => return Err(fault),
+            Err(fault) => self.fault(None, FaultKind::Tampered, format!("`{name}`: {fault}")),
+        }
+        Ok(())
+    }
+
+    /// One frame: its place in the chain, its entries, and the head that was
+    /// signed over them. `false`: nothing after it can be read.
+    fn frame(&mut self, frame: &Frame) -> bool {
+        let first = self.tree.size();
+        if frame.first() != first || frame.previous() != self.link.as_ref() {
+            self.fault(
+                Some(first),
+                FaultKind::Tampered,
+                "a frame does not follow the one before it",
+            );
+            return false;
+        }
+        for entry in frame.entries() {
+            self.entry(entry, false);
+        }
+        self.link = Some(frame.link());
+        let verified = Checkpoint::verify(frame.note(), self.policy);
+        let fault = match verified {
+            Ok(head) => {
+                let own = self
+                    .head
+                    .as_ref()
+                    .is_none_or(|public| public.checkpoint.origin == head.checkpoint.origin);
+                let root = head.checkpoint.root == self.tree.root();
+                if own && root && head.checkpoint.size == self.tree.size() {
+                    return true;
+                }
+                "a frame's entries do not lead to its signed head".to_owned()
+            }
+            Err(fault) => format!("a frame's head: {fault}"),
+        };
+        self.fault(Some(first), FaultKind::Tampered, fault);
+        true
+    }
+
+    /// The end of the entries: what the checkpoint promises beyond them, and
+    /// the partial tiles of an export.
+    fn edge(&mut self) {
+        let size = self.tree.size();
+        let promised = self.head.as_ref().map_or(0, |head| head.checkpoint.size);
+        if size < promised {
+            let what = format!("{} entries under the checkpoint are missing", promised - size);
+            self.fault(Some(size), FaultKind::Incomplete, what);
+        }
+        if self.segments.is_empty() {
+            let partial: Vec<Made> = self.tree.partial().collect();
+            self.checks.extend(partial.into_iter().map(|made| Check::Tile(made, true)));
+        }
+    }
+
+    fn check(&mut self, log: &dyn LogSource, check: &Check) -> io::Result<()> {
+        match check {
+            Check::Tile(made, required) => self.check_tile(log, made, *required),
+            Check::Bundle(index, hashes, required) => {
+                self.check_bundle(log, *index, hashes, *required)
+            }
+            Check::Blob(index, digest) => self.check_blob(log, *index, digest),
+        }
+    }
+
+    fn check_tile(&mut self, log: &dyn LogSource, made: &Made, required: bool) -> io::Result<()> {
+        let Made { tile, hashes } = made;
+        let mut stored = log.read(&tile.to_string(), 8192)?;
+        if stored.is_none() && !tile.is_full() {
+            let full = log.read(&tile.cut(256).to_string(), 8192)?;
+            stored = full.map(|mut full| {
+                full.truncate(32 * usize::from(tile.width));
+                full
+            });
+        }
+        match stored {
+            None if required => {
+                self.fault(None, FaultKind::Incomplete, format!("`{tile}` is missing"));
+            }
+            None => {}
+            Some(bytes) if split_hashes(&bytes, tile.width).as_ref() == Some(hashes) => {}
+            Some(_) => {
+                let what = format!("`{tile}` is not what the entries hash to");
+                self.fault(None, FaultKind::Tampered, what);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_bundle(
+        &mut self,
+        log: &dyn LogSource,
+        index: u64,
+        hashes: &[Hash],
+        required: bool,
+    ) -> io::Result<()> {
+        let tile = Tile::bundle(index);
+        let limit = u64::try_from(MAX_BUNDLE_BYTES).unwrap_or(u64::MAX);
+        match log.read(&tile.to_string(), limit)? {
+            None if required => {
+                self.fault(None, FaultKind::Incomplete, format!("`{tile}` is missing"));
+            }
+            None => {}
+            Some(bytes) => {
+                let stored = Entries(&bytes).map(|entry| entry.map(Hash::leaf));
+                if !stored.eq(hashes.iter().copied().map(Some)) {
+                    let what = format!("`{tile}` does not hold the signed entries");
+                    self.fault(None, FaultKind::Tampered, what);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_blob(&mut self, log: &dyn LogSource, index: u64, digest: &Digest) -> io::Result<()> {
+        match log.read(&blob_path(digest), MAX_BLOB_LIMIT)? {
+            None => self.fault(
+                Some(index),
+                FaultKind::Incomplete,
+                format!("the blob `{digest}` is missing"),
+            ),
+            Some(bytes) if Digest::of(&bytes) == *digest => {}
+            Some(_) => {
+                let what = format!("the blob `{digest}` has other bytes");
+                self.fault(Some(index), FaultKind::Tampered, what);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(not(test))]
+fn parse(entry: &[u8]) -> Result<Stored, RecordFault> {
+    Stored::parse(entry)
+}
+
+/// Parsing is a function of the bytes alone, and unoptimised it is slow: the
+/// tests, which change one byte many thousand times, remember the rest.
+#[cfg(test)]
+fn parse(entry: &[u8]) -> Result<Stored, RecordFault> {
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+    thread_local! {
+        static PARSED: RefCell<HashMap<Vec<u8>, Stored>> = RefCell::default();
+    }
+    if let Some(stored) = PARSED.with_borrow(|parsed| parsed.get(entry).cloned()) {
+        return Ok(stored);
+    }
+    let stored = Stored::parse(entry)?;
+    PARSED.with_borrow_mut(|parsed| {
+        if parsed.len() < 10_000 {
+            parsed.insert(entry.to_vec(), stored.clone());
+        }
+    });
+    Ok(stored)
+}
+
+/// A segment's bytes, range by range.
+struct Ranges<'a> {
+    log: &'a dyn LogSource,
+    path: String,
+}
+
+impl Bytes for Ranges<'_> {
+    fn read_at(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.log.read_range(&self.path, offset, length)
+    }
+}

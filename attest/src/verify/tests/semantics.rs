@@ -1,0 +1,167 @@
+//! The rules between records, on logs that break them: signed all right, by
+//! whoever holds the key.
+
+use crate::record::Encoded;
+
+use super::*;
+
+/// A static log of these records, stamped a second apart, signed.
+fn signed(records: &[(Record, u64)]) -> MemorySource {
+    let mut entries = Vec::new();
+    for (record, time) in records {
+        let mut entry = Vec::new();
+        Encoded::new(record.clone()).unwrap().stamp(*time, &mut entry);
+        entries.push(entry);
+    }
+    of_entries(&entries)
+}
+
+fn of_entries(entries: &[Vec<u8>]) -> MemorySource {
+    let (mut files, mut bundle) = (BTreeMap::new(), Vec::new());
+    let (mut tree, mut tile) = (Frontier::new(), Vec::new());
+    for entry in entries {
+        assert!(crate::tile::push_entry(&mut bundle, entry));
+        tree.push(Hash::leaf(entry));
+        tile.extend(Hash::leaf(entry).0);
+    }
+    let size = entries.len() as u64;
+    let origin = "example.com/guard-log".to_owned();
+    let note = Checkpoint { origin, size, root: tree.root() }.sign(&signer());
+    files.insert("checkpoint".to_owned(), note.into_bytes());
+    files.insert(format!("tile/0/000.p/{size}"), tile);
+    files.insert(format!("tile/entries/000.p/{size}"), bundle);
+    MemorySource { files: Arc::new(files), ..MemorySource::default() }
+}
+
+/// Boot and configurations, as the engine writes them.
+fn preamble() -> Vec<Record> {
+    let Record::Boot(mut boot) = boot() else { panic!() };
+    boot.log_key = signer().verifier().to_string();
+    vec![
+        Record::Boot(boot),
+        configured(ConfigOf::Policy, None),
+        configured(ConfigOf::Model, None),
+        configured(ConfigOf::Settings, None),
+    ]
+}
+
+fn ended(n: u64, intent: u64) -> Record {
+    Record::Outcome(Box::new(outcome(&exchange(n), intent)))
+}
+
+fn started(n: u64) -> Record {
+    Record::Intent(intent(&exchange(n), 1))
+}
+
+fn beat(counters: RouteCounters) -> Record {
+    let routes = [("chat".to_owned(), counters)].into();
+    Record::Heartbeat(Heartbeat { routes, ..Heartbeat::default() })
+}
+
+fn close(intents: u64, outcomes: u64) -> Record {
+    Record::Close(Close { intents, outcomes, ..Close::default() })
+}
+
+#[test]
+fn rules_between_records() {
+    let blocked = |n| RouteCounters { accepted: n, blocked: n, ..RouteCounters::default() };
+    let other_config = || {
+        let mut intent = intent(&exchange(1), 1);
+        intent.config.policy = 3;
+        Record::Intent(intent)
+    };
+    let late_config = || {
+        let mut intent = intent(&exchange(1), 1);
+        intent.config.model = Some(9);
+        Record::Intent(intent)
+    };
+    let call = |n, intent| {
+        Record::ToolCall(ToolCall { exchange: exchange(n), intent, ..ToolCall::default() })
+    };
+    let dropped = RouteCounters { dropped: 1, ..blocked(1) };
+    for (what, after, code) in [
+        ("nothing yet", vec![], 0),
+        ("one exchange", vec![started(1), ended(1, 4)], 0),
+        ("a young open intent", vec![started(1)], 0),
+        ("an open intent and a close", vec![started(1), close(1, 0)], 2),
+        ("an open intent and another boot", vec![started(1), preamble().remove(0)], 2),
+        ("a closed log", vec![started(1), ended(1, 4), close(1, 1)], 0),
+        ("final counts that lie", vec![started(1), ended(1, 4), close(1, 2)], 1),
+        ("an intent after the close", vec![close(0, 0), started(1), ended(1, 5)], 1),
+        ("an outcome without intent", vec![ended(1, 4)], 1),
+        ("an outcome of another exchange", vec![started(1), ended(2, 4)], 1),
+        ("two outcomes", vec![started(1), ended(1, 4), ended(1, 4)], 1),
+        ("an outcome before its intent", vec![ended(1, 5), started(1)], 1),
+        ("a tool call", vec![started(1), call(1, 4), ended(1, 4)], 0),
+        ("a tool call of no exchange", vec![call(1, 4)], 1),
+        ("another kind of configuration", vec![other_config(), ended(1, 4)], 1),
+        ("a configuration that is not there yet", vec![late_config(), ended(1, 4)], 1),
+        ("heartbeats", vec![started(1), ended(1, 4), beat(blocked(1)), beat(blocked(0))], 0),
+        ("one that is late", vec![started(1), ended(1, 4), beat(blocked(0)), beat(blocked(1))], 0),
+        (
+            "a verdict told twice",
+            vec![started(1), ended(1, 4), beat(blocked(1)), beat(blocked(1))],
+            2,
+        ),
+        ("more verdicts than intents", vec![started(1), ended(1, 4), beat(blocked(2))], 2),
+        (
+            "fewer verdicts than outcomes",
+            vec![started(1), ended(1, 4), beat(blocked(0)), beat(blocked(0))],
+            2,
+        ),
+        ("dropped records", vec![started(1), ended(1, 4), beat(dropped)], 2),
+    ] {
+        let mut records = preamble();
+        records.extend(after);
+        let stamped: Vec<(Record, u64)> = records.into_iter().zip(NOW..).collect();
+        let report = report(&signed(&stamped));
+        assert_eq!(report.exit_code, code, "{what}: {:?}", report.faults);
+    }
+    let bare = vec![(started(1), NOW)];
+    assert_eq!(report(&signed(&bare)).exit_code, 1);
+}
+
+#[test]
+fn time_and_age() {
+    let mut records: Vec<(Record, u64)> = preamble().into_iter().zip(NOW..).collect();
+    records.push((started(1), NOW + 10));
+    assert_eq!(report(&signed(&records)).open, 1);
+    // An hour and a second later it is no longer young.
+    records.push((beat(RouteCounters::default()), NOW + 10 + 3_601_000_000));
+    let old = report(&signed(&records));
+    assert_eq!((old.exit_code, old.open, old.faults[0].index), (2, 0, Some(4)));
+    records.push((close(1, 0), NOW));
+    assert_eq!(report(&signed(&records)).exit_code, 1);
+}
+
+#[test]
+fn what_is_newer_than_the_auditor_is_counted_and_not_judged() {
+    let mut entries = Vec::new();
+    for (record, time) in preamble().into_iter().zip(NOW..) {
+        let mut entry = Vec::new();
+        Encoded::new(record).unwrap().stamp(time, &mut entry);
+        entries.push(entry);
+    }
+    entries.push(format!(r#"{{"kind":"hologram","time":{},"v":1}}"#, NOW + 9).into_bytes());
+    entries.push(format!(r#"{{"kind":"intent","time":{},"v":2}}"#, NOW + 9).into_bytes());
+    let newer = report(&of_entries(&entries));
+    assert_eq!((newer.exit_code, newer.unknown, newer.fault_count), (5, 2, 1));
+    // The gravest fault decides, and what is no record at all is grave.
+    entries.push(b"{\"kind\": \"hologram\"}".to_vec());
+    assert_eq!(report(&of_entries(&entries)).exit_code, 1);
+}
+
+#[test]
+fn a_coverage_map_that_lies() {
+    let lying =
+        |text: &str| text.replace("\"coverage_complete\":true", "\"coverage_complete\":false");
+    let mut entries = Vec::new();
+    let mut records = preamble();
+    records.extend([started(1), ended(1, 4)]);
+    for (record, time) in records.into_iter().zip(NOW..) {
+        let mut entry = Vec::new();
+        Encoded::new(record).unwrap().stamp(time, &mut entry);
+        entries.push(lying(&String::from_utf8(entry).unwrap()).into_bytes());
+    }
+    assert_eq!(report(&of_entries(&entries)).exit_code, 1);
+}

@@ -1,0 +1,387 @@
+//! `detectors/*.toml`: what is looked for, where, and how bad it is.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use regex_syntax::hir::{Hir, Look};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::{
+    diagnostic::{Diagnostic, Faults, FileText},
+    engine::{Label, Rule},
+    finding::Severity,
+    limits,
+    manifest::{ID_RULE, IDENTIFIER_RULE, is_id, is_identifier},
+    pattern::{Pattern, PatternFault},
+    segment::Surface,
+    source::Source,
+    tomlfile::{TomlFile, cut, inside},
+    validator::{self, Validator},
+};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Case {
+    #[default]
+    Ignore,
+    Exact,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDetector {
+    id: Spanned<String>,
+    category: Spanned<String>,
+    severity: Severity,
+    surfaces: Spanned<Vec<Surface>>,
+    #[serde(default, rename = "description")]
+    _description: String,
+    score: Option<Spanned<u32>>,
+    case: Option<Spanned<Case>>,
+    decode: Option<Spanned<bool>>,
+    patterns: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    validators: Vec<Spanned<String>>,
+    lexicon: Option<Spanned<String>>,
+    classifier: Option<Spanned<String>>,
+    threshold: Option<Spanned<u32>>,
+}
+
+/// What a detector goes by.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Patterns(Vec<Rule>),
+    Lexicon(Vec<Rule>),
+    /// The classifier's label and the least score that counts, in ppm.
+    Classifier(String, u32),
+}
+
+/// One detector.
+#[derive(Debug)]
+pub(crate) struct Detector {
+    pub(crate) label: Label,
+    pub(crate) surfaces: BTreeSet<Surface>,
+    pub(crate) kind: Kind,
+}
+
+/// Detectors as their files are read.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    match_bytes: usize,
+    pub(crate) detectors: Vec<Detector>,
+    ids: BTreeSet<String>,
+    patterns: usize,
+}
+
+impl Reader {
+    pub(crate) fn new(match_bytes: usize) -> Reader {
+        Reader { match_bytes, detectors: Vec::new(), ids: BTreeSet::new(), patterns: 0 }
+    }
+
+    /// Reads one file.
+    pub(crate) fn read(&mut self, source: &Source, file: &FileText, faults: &mut Faults) {
+        let Some(mut toml) = TomlFile::read(file, EXAMPLE, faults) else { return };
+        let detectors = toml.list::<RawDetector>("detector", faults);
+        toml.end("`version` or `[[detector]]`", faults);
+        for raw in detectors {
+            let span = raw.span();
+            if self.detectors.len() >= limits::DETECTORS {
+                faults.push(file.fault(span, format!("more than {} detectors", limits::DETECTORS)));
+                return;
+            }
+            self.add(source, file, span, raw.into_inner(), faults);
+        }
+    }
+
+    fn add(
+        &mut self,
+        source: &Source,
+        file: &FileText,
+        span: std::ops::Range<usize>,
+        raw: RawDetector,
+        faults: &mut Faults,
+    ) {
+        for fault in self.check(file, &raw) {
+            faults.push(fault);
+        }
+        let Ok(number) = u32::try_from(self.detectors.len()) else { return };
+        let kind = match (&raw.patterns, &raw.lexicon, &raw.classifier) {
+            (Some(patterns), None, None) => {
+                Kind::Patterns(self.patterns(file, &raw, patterns, number, faults))
+            }
+            (None, Some(lexicon), None) => {
+                Kind::Lexicon(self.lexicon(source, file, &raw, lexicon, number, faults))
+            }
+            (None, None, Some(classifier)) => match &raw.threshold {
+                Some(threshold) if (1..=PPM).contains(threshold.get_ref()) => {
+                    Kind::Classifier(classifier.get_ref().clone(), *threshold.get_ref())
+                }
+                other => {
+                    let at = other.as_ref().map_or_else(|| classifier.span(), Spanned::span);
+                    let fault = file.fault(at, "a classifier's detector needs a threshold");
+                    faults.push(
+                        fault
+                            .expect("1 to 1000000, in parts per million")
+                            .such_as("threshold = 900000"),
+                    );
+                    return;
+                }
+            },
+            _ => {
+                let fault = file.fault(span, "a detector goes by one thing");
+                faults.push(
+                    fault.expect("one of `patterns`, `lexicon` and `classifier`").such_as(EXAMPLE),
+                );
+                return;
+            }
+        };
+        if raw.threshold.is_some() && !matches!(kind, Kind::Classifier(..)) {
+            let at = raw.threshold.as_ref().map_or(span, Spanned::span);
+            let fault = file.fault(at, "only a classifier's score has a threshold");
+            faults.push(
+                fault.expect("`score`, which is what a match counts").such_as("score = 800000"),
+            );
+        }
+        self.detectors.push(Detector {
+            label: Label {
+                id: raw.id.get_ref().as_str().into(),
+                category: raw.category.get_ref().as_str().into(),
+                severity: raw.severity,
+                score_ppm: raw.score.map_or(PPM, Spanned::into_inner).min(PPM),
+            },
+            surfaces: raw.surfaces.into_inner().into_iter().collect(),
+            kind,
+        });
+    }
+
+    /// Faults that do not depend on what the detector goes by.
+    fn check(&mut self, file: &FileText, raw: &RawDetector) -> Vec<Diagnostic> {
+        let mut faults = Vec::new();
+        if !is_id(raw.id.get_ref()) {
+            let fault =
+                file.fault(raw.id.span(), format!("`{}` is not an id", cut(raw.id.get_ref())));
+            faults.push(fault.expect(ID_RULE));
+        }
+        if !self.ids.insert(raw.id.get_ref().clone()) {
+            let fault =
+                file.fault(raw.id.span(), format!("two detectors are `{}`", cut(raw.id.get_ref())));
+            faults.push(fault.expect("an id of its own for each detector of the bundle"));
+        }
+        if !is_identifier(raw.category.get_ref()) {
+            let name = cut(raw.category.get_ref());
+            let fault = file.fault(raw.category.span(), format!("`{name}` cannot name a category"));
+            faults.push(fault.expect(IDENTIFIER_RULE).such_as("category = \"injection\""));
+        }
+        if raw.surfaces.get_ref().is_empty() {
+            let fault = file.fault(raw.surfaces.span(), "the detector looks at nothing");
+            faults
+                .push(fault.expect("at least one surface").such_as("surfaces = [\"user_prompt\"]"));
+        }
+        if let Some(score) = &raw.score
+            && !(1..=PPM).contains(score.get_ref())
+        {
+            let fault = file.fault(score.span(), "the score is out of range");
+            faults.push(fault.expect("1 to 1000000, in parts per million"));
+        }
+        faults
+    }
+
+    fn patterns(
+        &mut self,
+        file: &FileText,
+        raw: &RawDetector,
+        patterns: &Spanned<Vec<Spanned<String>>>,
+        detector: u32,
+        faults: &mut Faults,
+    ) -> Vec<Rule> {
+        if patterns.get_ref().is_empty() {
+            let fault = file.fault(patterns.span(), "the detector has no pattern");
+            faults.push(fault.expect("at least one pattern").such_as(EXAMPLE));
+        }
+        let validators = validators(file, raw, faults);
+        let ignore =
+            raw.case.as_ref().map(|case| *case.get_ref()).unwrap_or_default() == Case::Ignore;
+        let mut rules = Vec::new();
+        for text in patterns.get_ref() {
+            self.patterns = self.patterns.saturating_add(1);
+            if self.patterns > limits::PATTERNS {
+                faults.push(
+                    file.fault(text.span(), format!("more than {} patterns", limits::PATTERNS)),
+                );
+                break;
+            }
+            match Pattern::parse(text.get_ref(), ignore, self.match_bytes) {
+                Ok(pattern) => {
+                    rules.extend(rule(file, raw, text, pattern, detector, &validators, faults))
+                }
+                Err(fault) => faults.push(pattern_fault(file, text, fault)),
+            }
+        }
+        rules
+    }
+
+    fn lexicon(
+        &mut self,
+        source: &Source,
+        file: &FileText,
+        raw: &RawDetector,
+        name: &Spanned<String>,
+        detector: u32,
+        faults: &mut Faults,
+    ) -> Vec<Rule> {
+        if raw.case.is_some() || !raw.validators.is_empty() {
+            let fault = file.fault(name.span(), "a lexicon ignores case and has no validators");
+            faults.push(fault.expect("neither `case` nor `validators`"));
+        }
+        let path = format!("lexicons/{}", name.get_ref());
+        let Some(bytes) = source.file(&path) else {
+            let fault = file.fault(name.span(), format!("no file `{}`", cut(&path)));
+            faults.push(
+                fault
+                    .expect("the name of a file in `lexicons/`")
+                    .such_as("lexicon = \"fraud.txt\""),
+            );
+            return Vec::new();
+        };
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            faults.push(FileText::new(&path, "").fault(0..0, "the file is not UTF-8"));
+            return Vec::new();
+        };
+        let terms_file = FileText::new(&path, text);
+        let mut groups: [Vec<Hir>; 4] = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
+        let mut seen = BTreeSet::new();
+        let mut at = 0usize;
+        for line in text.split_inclusive('\n') {
+            let span = at..at.saturating_add(line.trim_end().len());
+            at = at.saturating_add(line.len());
+            let term = line.trim();
+            if term.is_empty() || term.starts_with('#') || !seen.insert(term.to_lowercase()) {
+                continue;
+            }
+            if term.len() > limits::TERM_BYTES.min(self.match_bytes)
+                || seen.len() > limits::LEXICON_TERMS
+            {
+                let fault = terms_file.fault(span, "the term is too long, or one too many");
+                faults.push(fault.expect(format!(
+                    "terms of at most {} bytes, at most {} of them",
+                    limits::TERM_BYTES,
+                    limits::LEXICON_TERMS
+                )));
+                continue;
+            }
+            let word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+            let group = match (word(term.chars().next()), word(term.chars().next_back())) {
+                (false, false) => 0,
+                (true, false) => 1,
+                (false, true) => 2,
+                (true, true) => 3,
+            };
+            if let (Some(list), Some(hir)) = (groups.get_mut(group), term_hir(term)) {
+                list.push(hir);
+            }
+        }
+        if seen.is_empty() {
+            faults
+                .push(terms_file.fault(0..0, "the lexicon has no term").expect("one term a line"));
+        }
+        let [plain, start, end, both] = groups.map(Hir::alternation);
+        let (edge, at_edge) = (Hir::look(Look::WordAscii), Hir::look(Look::WordAscii));
+        let parts = [
+            plain,
+            Hir::concat(vec![edge.clone(), start]),
+            Hir::concat(vec![end, at_edge.clone()]),
+            Hir::concat(vec![edge, both, at_edge]),
+        ];
+        let mut rules = Vec::new();
+        for hir in parts {
+            // An empty alternation matches nothing: that group has no terms.
+            if hir.properties().minimum_len().is_none() {
+                continue;
+            }
+            match Pattern::check("", hir, self.match_bytes) {
+                Ok(pattern) => {
+                    rules.extend(rule(file, raw, name, pattern, detector, &[].into(), faults))
+                }
+                Err(fault) => faults.push(pattern_fault(file, name, fault)),
+            }
+        }
+        rules
+    }
+}
+
+/// A term as a pattern that ignores case.
+fn term_hir(term: &str) -> Option<Hir> {
+    let pattern = format!("(?i:{})", regex_syntax::escape(term));
+    regex_syntax::Parser::new().parse(&pattern).ok()
+}
+
+fn rule(
+    file: &FileText,
+    raw: &RawDetector,
+    at: &Spanned<String>,
+    pattern: Pattern,
+    detector: u32,
+    validators: &Arc<[Validator]>,
+    faults: &mut Faults,
+) -> Option<Rule> {
+    if !pattern.fits() {
+        let fault = file.fault(at.span(), "the compiled pattern is too large");
+        faults.push(fault.expect(
+            "smaller repetitions, or ASCII classes such as `(?-u:\\w)` instead of Unicode ones",
+        ));
+        return None;
+    }
+    let long = pattern.folded.is_some() && pattern.min >= limits::DECODE_MIN_BYTES;
+    let decode = match &raw.decode {
+        Some(decode) if *decode.get_ref() && !long => {
+            let fault =
+                file.fault(decode.span(), "the pattern is too short to look for in decoded text");
+            faults.push(fault.expect(format!(
+                "patterns that match at least {} bytes, since in decoded noise shorter ones are \
+                 found by chance",
+                limits::DECODE_MIN_BYTES
+            )));
+            false
+        }
+        Some(decode) => *decode.get_ref(),
+        None => long,
+    };
+    Some(Rule { pattern, detector, validators: Arc::clone(validators), decode })
+}
+
+fn validators(file: &FileText, raw: &RawDetector, faults: &mut Faults) -> Arc<[Validator]> {
+    let mut all = Vec::new();
+    for name in &raw.validators {
+        match Validator::parse(name.get_ref()) {
+            Some(validator) => all.push(validator),
+            None => {
+                let fault =
+                    file.fault(name.span(), format!("no validator `{}`", cut(name.get_ref())));
+                faults.push(fault.expect(validator::NAMES).such_as("validators = [\"luhn\"]"));
+            }
+        }
+    }
+    all.into()
+}
+
+fn pattern_fault(file: &FileText, text: &Spanned<String>, fault: PatternFault) -> Diagnostic {
+    let found = file.fault(inside(file, text, fault.span), fault.message).expect(fault.expected);
+    match fault.example {
+        Some(example) => found.such_as(example),
+        None => found,
+    }
+}
+
+/// A certain score.
+pub(crate) const PPM: u32 = 1_000_000;
+
+const EXAMPLE: &str = r#"version = 1
+
+[[detector]]
+id = "internal-ticket"
+category = "secret"
+severity = "high"
+surfaces = ["model_output"]
+case = "exact"
+patterns = ['(?-u:\b)TICKET-[0-9]{6}(?-u:\b)']
+"#;

@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+
+mod automaton;
+mod bitrun;
+mod bundle;
+mod compile;
+mod decision;
+mod detector;
+mod diagnostic;
+mod engine;
+mod event;
+mod example;
+mod explain;
+mod finding;
+mod fold;
+mod glob;
+mod hold;
+mod judge;
+mod labels;
+mod layer;
+mod limits;
+mod manifest;
+mod pattern;
+mod scanner;
+mod segment;
+mod source;
+mod tomlfile;
+mod trace;
+mod unescape;
+mod validator;
+mod viewbuf;
+
+pub use bundle::{Bundle, Compiled, DetectorInfo, DetectorKind};
+pub use decision::{Decision, Determining, Verdict};
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use event::{Action, Call, Event, Principal, PrincipalKind, Resource};
+pub use example::{TestCase, TestReport};
+pub use explain::{Change, Explanation, Found, Question};
+pub use finding::{Cleared, Finding, Screened, Severity, Skip, View};
+pub use hold::Hold;
+pub use manifest::{AttributeKind, Covers};
+pub use segment::{Channel, Origin, Segment, Surface};
+pub use source::Source;
+pub use trace::Trace;

@@ -1,0 +1,64 @@
+//! Every bound of this crate, in one place.
+//!
+//! A bundle is written by the operator and text by anybody, so the first may
+//! be refused with a reason, and the second must never cost more than this.
+
+/// All files of a bundle together, in bytes.
+pub(crate) const BUNDLE_BYTES: usize = 32 << 20;
+/// A file's name or an id, in bytes.
+pub(crate) const NAME_BYTES: usize = 128;
+/// Detectors of a bundle.
+pub(crate) const DETECTORS: usize = 4096;
+/// Patterns of a bundle.
+pub(crate) const PATTERNS: usize = 8192;
+/// Policies of a bundle.
+pub(crate) const POLICIES: usize = 4096;
+/// Terms of a lexicon.
+pub(crate) const LEXICON_TERMS: usize = 250_000;
+/// One term of a lexicon, in bytes.
+pub(crate) const TERM_BYTES: usize = 256;
+/// The longest match of a pattern where the bundle sets no other, in bytes.
+/// The hold-back keeps at most so much of a view.
+pub(crate) const MATCH_BYTES: usize = 2048;
+/// What a bundle may set at most.
+pub(crate) const MATCH_BYTES_MAX: usize = 16 << 10;
+/// The compiled form of one pattern, in bytes. A pattern such as
+/// `(?:\w{1,200} ){1,40}` is refused here, before it costs anybody anything.
+pub(crate) const PATTERN_NFA_BYTES: usize = 4 << 20;
+/// The compiled form of all patterns that see one surface, in bytes.
+pub(crate) const ENGINE_NFA_BYTES: usize = 256 << 20;
+/// States that one thread's lazy automaton keeps before it starts afresh, in
+/// bytes; for one surface and one view.
+pub(crate) const CACHE_BYTES: usize = 4 << 20;
+/// Nesting of groups in a pattern.
+pub(crate) const PATTERN_NEST: u32 = 64;
+/// Characters that folding removes in a row before it puts a space: without
+/// it, one letter and a megabyte of zero-width spaces would be held for ever.
+pub(crate) const REMOVED_RUN: u32 = 64;
+/// How many decodings deep text is looked into (base64 in percent is two).
+pub(crate) const DECODE_DEPTH: u8 = 2;
+/// A pattern that can match fewer bytes than this does not look into decoded
+/// text unless it says so: in random bytes it would find itself by chance.
+pub(crate) const DECODE_MIN_BYTES: usize = 8;
+/// The bytes of an encoded run that are decoded where the bundle sets no other.
+pub(crate) const ENCODED_RUN_BYTES: usize = 1 << 20;
+/// What a bundle may set at most.
+pub(crate) const ENCODED_RUN_BYTES_MAX: usize = 64 << 20;
+/// The longest escape sequence, in characters: four percent triplets.
+pub(crate) const ESCAPE_CHARS: usize = 12;
+/// Argument paths of one call that policies can see. A call with more is
+/// blocked: a policy that looks at a path must not be blind to it.
+pub(crate) const CALL_TAGS: usize = 1024;
+/// Values of one call that policies can see.
+pub(crate) const CALL_VALUES: usize = 8192;
+/// Nesting of a call's arguments.
+pub(crate) const CALL_DEPTH: usize = 64;
+/// Text of one call that policies can see, in bytes, counted at each path that
+/// it is beneath.
+pub(crate) const CALL_BYTES: usize = 4 << 20;
+/// Labels of a bundle, and so of a trace.
+pub(crate) const LABELS: usize = 64;
+/// Faults that one compilation lists.
+pub(crate) const FAULTS: usize = 200;
+/// Counterfactual decisions of one explanation.
+pub(crate) const CHANGES: usize = 64;

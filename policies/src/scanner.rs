@@ -1,0 +1,234 @@
+//! One automaton over one view of a text that arrives in pieces.
+
+use std::ops::Range;
+
+use crate::{
+    automaton::{Automaton, Scan, Scratch, Threads},
+    viewbuf::{At, ViewBuf},
+};
+
+/// A match: the pattern's number and its place in the view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Match {
+    pub(crate) pattern: u32,
+    pub(crate) span: Range<usize>,
+}
+
+/// Which matches count. Of the matches of one pattern at one start the longest
+/// that is accepted is a hit.
+pub(crate) trait Accept {
+    /// Whether the pattern's matches are looked at before they count; only
+    /// then are shorter ones kept.
+    fn inspects(&self, pattern: u32) -> bool;
+    /// Whether this text counts.
+    fn accepts(&self, pattern: u32, text: &[u8]) -> bool;
+}
+
+/// The scan of a view, from the first start that is not decided.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scanner {
+    view: ViewBuf,
+    /// Every start before this one is decided.
+    start: usize,
+    /// Where `start` is undecided: its threads, having consumed all there is.
+    open: Option<Threads>,
+    /// How far the threads have consumed.
+    seen: usize,
+    /// What matched at `start` so far.
+    found: Vec<(u32, usize)>,
+}
+
+impl Scanner {
+    /// A scanner that goes on from here over another view, which has been the
+    /// same as this one so far. The undecided start is tried afresh.
+    pub(crate) fn fork(&self) -> Scanner {
+        Scanner {
+            view: self.view.clone(),
+            start: self.start,
+            open: None,
+            seen: self.start,
+            found: Vec::new(),
+        }
+    }
+
+    /// Appends to the view. Nothing is scanned before `advance`.
+    pub(crate) fn push(&mut self, bytes: &[u8], at: At) {
+        self.view.push(bytes, at);
+    }
+
+    /// Where the undecided text begins, in raw bytes; `None` when all is
+    /// decided. The first `lead` bytes of a match are not held.
+    pub(crate) fn hold(&self, lead: usize) -> Option<usize> {
+        let end = self.view.end();
+        if self.start >= end {
+            return None;
+        }
+        if lead == 0 {
+            return Some(self.view.start_of(self.start));
+        }
+        let led = self.start.saturating_add(lead);
+        (led <= end).then(|| self.view.end_of(led.saturating_sub(1)))
+    }
+
+    /// The raw span of a match without its first `lead` bytes, and whether the
+    /// view is the raw text there.
+    pub(crate) fn place(&self, span: &Range<usize>, lead: usize) -> (Range<usize>, bool) {
+        let end = self.view.end_of(span.end.saturating_sub(1));
+        let start = if lead == 0 {
+            self.view.start_of(span.start)
+        } else {
+            self.view.end_of(span.start.saturating_add(lead).saturating_sub(1)).min(end)
+        };
+        (start..end, self.view.same(span.start, span.end))
+    }
+
+    /// Forgets what nothing will ask for again. One byte is kept behind the
+    /// first undecided start: look-behinds look at it.
+    pub(crate) fn forget(&mut self) {
+        self.view.forget(self.start.saturating_sub(1));
+    }
+
+    /// Decides as many starts as can be decided, and gives their matches.
+    pub(crate) fn advance(
+        &mut self,
+        automaton: &Automaton,
+        accept: &impl Accept,
+        scratch: &mut Scratch,
+        ended: bool,
+        out: &mut Vec<Match>,
+    ) {
+        if !self.resume(automaton, accept, scratch, ended, out) {
+            return;
+        }
+        loop {
+            self.skip(automaton);
+            let base = self.view.base();
+            if self.start >= self.view.end() {
+                break;
+            }
+            let at = self.start.saturating_sub(base);
+            self.found.clear();
+            let found = &mut self.found;
+            let scan = automaton.scan(scratch, self.view.bytes(), at, ended, |pattern, end| {
+                note(accept, found, pattern, base.saturating_add(end));
+            });
+            if scan == Scan::Open && self.opens(automaton, accept, scratch) {
+                break;
+            }
+            self.conclude(accept, out);
+        }
+    }
+
+    /// Goes on with the start that was undecided; false while it still is.
+    fn resume(
+        &mut self,
+        automaton: &Automaton,
+        accept: &impl Accept,
+        scratch: &mut Scratch,
+        ended: bool,
+        out: &mut Vec<Match>,
+    ) -> bool {
+        let Some(mut threads) = self.open.take() else { return true };
+        let mut alive = true;
+        let found = &mut self.found;
+        for &byte in self.view.slice(self.seen, self.view.end()) {
+            let at = self.seen;
+            alive = automaton.step(scratch, &mut threads, byte, |pattern| {
+                note(accept, found, pattern, at);
+            });
+            self.seen = self.seen.saturating_add(1);
+            if !alive {
+                break;
+            }
+        }
+        let at = self.seen;
+        if alive && ended {
+            automaton.close(scratch, &threads, |pattern| note(accept, found, pattern, at));
+        } else if alive
+            && automaton.undecided(scratch, &threads, |pattern| note(accept, found, pattern, at))
+        {
+            self.open = Some(threads);
+            return false;
+        }
+        self.conclude(accept, out);
+        true
+    }
+
+    /// The scan from `start` reached the end of what there is: whether it is
+    /// undecided. The threads are kept, so that it is not scanned again.
+    fn opens(
+        &mut self,
+        automaton: &Automaton,
+        accept: &impl Accept,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let behind = self.start.checked_sub(1).filter(|before| *before >= self.view.base());
+        let behind = behind.and_then(|before| self.view.slice(before, self.start).first()).copied();
+        let mut threads = automaton.threads(behind);
+        let end = self.view.end();
+        for &byte in self.view.slice(self.start, end) {
+            if !automaton.step(scratch, &mut threads, byte, |_| {}) {
+                return false;
+            }
+        }
+        let found = &mut self.found;
+        if automaton.undecided(scratch, &threads, |pattern| note(accept, found, pattern, end)) {
+            self.open = Some(threads);
+            self.seen = end;
+            return true;
+        }
+        false
+    }
+
+    /// The matches at `start` are known: gives the longest accepted of each
+    /// pattern and goes to the next start.
+    fn conclude(&mut self, accept: &impl Accept, out: &mut Vec<Match>) {
+        if !self.found.is_empty() {
+            self.found.sort_unstable_by(|a, b| (a.0, b.1).cmp(&(b.0, a.1)));
+            let mut done = None;
+            for &(pattern, end) in &self.found {
+                let counts = done != Some(pattern)
+                    && (!accept.inspects(pattern)
+                        || accept.accepts(pattern, self.view.slice(self.start, end)));
+                if counts {
+                    out.push(Match { pattern, span: self.start..end });
+                    done = Some(pattern);
+                }
+            }
+            self.found.clear();
+        }
+        self.start = self.start.saturating_add(1);
+    }
+
+    /// Passes over starts that no match begins with.
+    fn skip(&mut self, automaton: &Automaton) {
+        let rest = self.view.slice(self.start, self.view.end());
+        let mut skipped = rest.len().saturating_sub(1);
+        for (number, pair) in rest.windows(2).enumerate() {
+            if let [first, second] = pair
+                && automaton.begins_with(*first, *second)
+            {
+                skipped = number;
+                break;
+            }
+        }
+        // The last byte has no second: what it may begin is all that is known.
+        // A match of one byte at the end of input begins so too.
+        if skipped.saturating_add(1) == rest.len()
+            && rest.last().is_some_and(|last| !automaton.begins(*last))
+        {
+            skipped = rest.len();
+        }
+        self.start = self.start.saturating_add(skipped);
+    }
+}
+
+fn note(accept: &impl Accept, found: &mut Vec<(u32, usize)>, pattern: u32, end: usize) {
+    if !accept.inspects(pattern)
+        && let Some(known) = found.iter_mut().find(|known| known.0 == pattern)
+    {
+        known.1 = known.1.max(end);
+        return;
+    }
+    found.push((pattern, end));
+}

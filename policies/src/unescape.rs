@@ -1,0 +1,288 @@
+//! Percent triplets, HTML character references, `\u` and `\x` escapes and tag
+//! characters, made plain as the text goes by.
+
+use crate::{limits, viewbuf::At};
+
+/// A piece of the unescaped text.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    pub(crate) c: char,
+    pub(crate) at: At,
+    /// Whether it was written otherwise.
+    pub(crate) escaped: bool,
+}
+
+/// What may be the beginning of an escape, waiting for the rest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unescape {
+    pending: Vec<(char, usize, usize)>,
+}
+
+enum Reading {
+    /// No escape begins so.
+    No,
+    /// More is needed.
+    Partly,
+    /// An escape of so many characters; with another digit it might be longer.
+    Done(char, usize),
+    /// As `Done`, and it ends where it stands only if what follows is not part of it.
+    Open(char, usize),
+}
+
+impl Unescape {
+    /// Whether this text holds an escape, or ends in what may become one.
+    pub(crate) fn concerns(text: &str) -> bool {
+        let bytes = text.as_bytes();
+        memchr::memchr3_iter(b'%', b'&', b'\\', bytes).any(|at| {
+            let mut ahead = ['\0'; limits::ESCAPE_CHARS];
+            let mut len = 0usize;
+            for (slot, c) in ahead.iter_mut().zip(text.get(at..).unwrap_or_default().chars()) {
+                *slot = c;
+                len = len.saturating_add(1);
+            }
+            !matches!(read(ahead.get(..len).unwrap_or_default()), Reading::No)
+        }) || memchr::memmem::find_iter(bytes, TAG_LEAD)
+            .any(|at| text.get(at..).and_then(|rest| rest.chars().next()).and_then(tag).is_some())
+    }
+
+    /// Whether a character is nothing to it: no escape is open, and it begins none.
+    pub(crate) fn passes(&self, c: char) -> bool {
+        self.pending.is_empty() && !matches!(c, '%' | '&' | '\\') && tag(c).is_none()
+    }
+
+    /// Where an unfinished escape begins in the raw text.
+    pub(crate) fn hold(&self) -> Option<usize> {
+        self.pending.first().map(|first| first.1)
+    }
+
+    /// Takes one character with its raw span.
+    pub(crate) fn push(&mut self, c: char, start: usize, end: usize, out: &mut Vec<Plain>) {
+        if self.pending.is_empty() && !matches!(c, '%' | '&' | '\\') {
+            out.push(tag(c).map_or_else(
+                || Plain { c, at: place(c, start, end), escaped: false },
+                |c| Plain { c, at: At::Span(start, end), escaped: true },
+            ));
+            return;
+        }
+        self.pending.push((c, start, end));
+        self.settle(false, out);
+    }
+
+    /// Ends the text.
+    pub(crate) fn finish(&mut self, out: &mut Vec<Plain>) {
+        self.settle(true, out);
+    }
+
+    /// Takes from the front of what is pending while that is decided. At most
+    /// `ESCAPE_CHARS` characters are pending, so this is constant work.
+    fn settle(&mut self, ended: bool, out: &mut Vec<Plain>) {
+        while let Some(&(first, start, end)) = self.pending.first() {
+            let mut text = ['\0'; limits::ESCAPE_CHARS + 1];
+            let mut len = 0usize;
+            for (slot, (c, ..)) in text.iter_mut().zip(&self.pending) {
+                *slot = *c;
+                len = len.saturating_add(1);
+            }
+            let text = text.get(..len).unwrap_or_default();
+            match read(text) {
+                Reading::Partly if !ended => return,
+                Reading::Open(_, taken) if taken == len && !ended => return,
+                Reading::Done(c, taken) | Reading::Open(c, taken) => {
+                    let last = self.pending.get(taken.saturating_sub(1)).map_or(end, |p| p.2);
+                    out.push(Plain { c, at: At::Span(start, last), escaped: true });
+                    self.pending.drain(..taken.min(self.pending.len()));
+                }
+                Reading::No | Reading::Partly => {
+                    match tag(first) {
+                        Some(c) => out.push(Plain { c, at: At::Span(start, end), escaped: true }),
+                        None => {
+                            out.push(Plain {
+                                c: first,
+                                at: place(first, start, end),
+                                escaped: false,
+                            });
+                        }
+                    }
+                    self.pending.drain(..1);
+                }
+            }
+        }
+    }
+}
+
+/// A character that stands for itself keeps its bytes where they were, unless
+/// it came out of something longer.
+fn place(c: char, start: usize, end: usize) -> At {
+    if end.saturating_sub(start) == c.len_utf8() { At::Same(start) } else { At::Span(start, end) }
+}
+
+/// The ASCII character that a tag character stands for.
+fn tag(c: char) -> Option<char> {
+    let plain = u32::from(c).checked_sub(0xe_0000)?;
+    (0x20..0x7f).contains(&plain).then(|| char::from_u32(plain)).flatten()
+}
+
+/// UTF-8 of U+E0000 to U+E007F begins so.
+const TAG_LEAD: &[u8] = &[0xf3, 0xa0];
+
+fn read(text: &[char]) -> Reading {
+    match text {
+        ['%', ..] => percent(text),
+        ['&', '#', 'x' | 'X', rest @ ..] => reference(rest, 16, 6, 3),
+        ['&', '#', rest @ ..] if rest.first().is_none_or(|c| c.is_ascii_digit()) => {
+            reference(rest, 10, 7, 2)
+        }
+        ['&', rest @ ..] => named(rest),
+        ['\\', 'u', '{', rest @ ..] => braced(rest),
+        ['\\', 'u', rest @ ..] => fixed(rest, 4, 2),
+        ['\\', 'x', rest @ ..] => fixed(rest, 2, 2),
+        ['\\'] => Reading::Partly,
+        _ => Reading::No,
+    }
+}
+
+/// One to four triplets that are one character of UTF-8.
+fn percent(text: &[char]) -> Reading {
+    let mut bytes = [0u8; 4];
+    let mut len = 0usize;
+    for triplet in text.chunks(3) {
+        let byte = match triplet {
+            ['%', high, low] => match (high.to_digit(16), low.to_digit(16)) {
+                (Some(high), Some(low)) => u8::try_from(high * 16 + low).unwrap_or(0),
+                _ => return Reading::No,
+            },
+            ['%'] => return Reading::Partly,
+            ['%', high] if high.is_ascii_hexdigit() => return Reading::Partly,
+            _ => return Reading::No,
+        };
+        if let Some(slot) = bytes.get_mut(len) {
+            *slot = byte;
+        }
+        len = len.saturating_add(1);
+        match std::str::from_utf8(bytes.get(..len).unwrap_or_default()) {
+            Ok(decoded) => {
+                let c = decoded.chars().next().unwrap_or(char::REPLACEMENT_CHARACTER);
+                return Reading::Done(c, len.saturating_mul(3));
+            }
+            // `Some` means that these bytes are wrong whatever follows.
+            Err(error) if error.error_len().is_some() || len == 4 => return Reading::No,
+            Err(_) => {}
+        }
+    }
+    Reading::Partly
+}
+
+/// The digits of `&#...;` or `&#x...;`; the semicolon may be missing, as
+/// browsers have it.
+fn reference(rest: &[char], radix: u32, most: usize, before: usize) -> Reading {
+    let digits = rest.iter().take(most).take_while(|c| c.is_digit(radix)).count();
+    if digits == 0 {
+        return if rest.is_empty() { Reading::Partly } else { Reading::No };
+    }
+    let value = rest
+        .iter()
+        .take(digits)
+        .filter_map(|c| c.to_digit(radix))
+        .fold(0u32, |value, digit| value.saturating_mul(radix).saturating_add(digit));
+    let c = char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER);
+    let taken = before.saturating_add(digits);
+    match rest.get(digits) {
+        Some(';') => Reading::Done(c, taken.saturating_add(1)),
+        Some(_) => Reading::Done(c, taken),
+        None => Reading::Open(c, taken),
+    }
+}
+
+fn named(rest: &[char]) -> Reading {
+    for (name, c) in NAMED {
+        let mut wanted = name.chars();
+        let same = rest.iter().zip(wanted.by_ref()).all(|(a, b)| *a == b);
+        let length = name.chars().count();
+        if same && rest.len() >= length {
+            return Reading::Done(*c, length.saturating_add(1));
+        }
+        if same {
+            return Reading::Partly;
+        }
+    }
+    Reading::No
+}
+
+fn fixed(rest: &[char], digits: usize, before: usize) -> Reading {
+    let have = rest.iter().take(digits).take_while(|c| c.is_ascii_hexdigit()).count();
+    if have < digits {
+        return if have == rest.len() { Reading::Partly } else { Reading::No };
+    }
+    let value = rest
+        .iter()
+        .take(digits)
+        .filter_map(|c| c.to_digit(16))
+        .fold(0u32, |value, digit| value.saturating_mul(16).saturating_add(digit));
+    // Halves of a surrogate pair are put together nowhere else either: what
+    // they spell is outside the scripts that patterns are written in.
+    let c = char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER);
+    Reading::Done(c, before.saturating_add(digits))
+}
+
+fn braced(rest: &[char]) -> Reading {
+    let digits = rest.iter().take(6).take_while(|c| c.is_ascii_hexdigit()).count();
+    match rest.get(digits) {
+        Some('}') if digits > 0 => match fixed(rest, digits, 3) {
+            Reading::Done(c, taken) => Reading::Done(c, taken.saturating_add(1)),
+            other => other,
+        },
+        Some(_) => Reading::No,
+        None => Reading::Partly,
+    }
+}
+
+/// The named references that spell ASCII text.
+const NAMED: &[(&str, char)] = &[
+    ("amp;", '&'),
+    ("apos;", '\''),
+    ("colon;", ':'),
+    ("gt;", '>'),
+    ("lowbar;", '_'),
+    ("lt;", '<'),
+    ("nbsp;", ' '),
+    ("NewLine;", '\n'),
+    ("period;", '.'),
+    ("quot;", '"'),
+    ("Tab;", '\t'),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        let (mut state, mut out) = (Unescape::default(), Vec::new());
+        for (start, c) in text.char_indices() {
+            state.push(c, start, start + c.len_utf8(), &mut out);
+            assert!(state.pending.len() <= limits::ESCAPE_CHARS, "`{text}` waits for too much");
+        }
+        state.finish(&mut out);
+        out.into_iter().map(|piece| piece.c).collect()
+    }
+
+    #[test]
+    fn reads_what_a_reader_reads() {
+        for (text, expected) in [
+            ("%69gnore", "ignore"),
+            ("100% %4", "100% %4"),
+            ("%E4%BD%A0%e5%a5%bd!", "你好!"),
+            ("%E4%BDx%41", "%E4%BDxA"),
+            ("%%41", "%A"),
+            ("%F0%9F%98%80", "😀"),
+            ("&#105;gnore &#x69;&#x6A &#105", "ignore ij i"),
+            ("R&D &amp; &lt;b&gt; &ampere", "R&D & <b> &ampere"),
+            ("&&#65;&#;&#x;&", "&A&#;&#x;&"),
+            ("\\u0069\\x67\\u{6e} C:\\users\\u12", "ign C:\\users\\u12"),
+            ("\u{e0069}\u{e0067}", "ig"),
+            ("&#99999999;", "\u{fffd}9;"),
+            ("%\u{e0041}", "%A"),
+        ] {
+            assert_eq!(plain(text), expected, "{text}");
+        }
+    }
+}

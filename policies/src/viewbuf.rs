@@ -1,0 +1,123 @@
+//! The bytes of a view that are still needed, each with its place in the raw text.
+
+use std::collections::VecDeque;
+
+/// Where a piece of a view came from, in raw bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    /// Byte for byte from here.
+    Same(usize),
+    /// All of it from this span.
+    Span(usize, usize),
+}
+
+/// A stretch of view bytes that share one rule for their place.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    view: usize,
+    at: At,
+}
+
+/// A window on a view. Positions are absolute in the view.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ViewBuf {
+    bytes: Vec<u8>,
+    /// The position of `bytes[0]`.
+    base: usize,
+    pieces: VecDeque<Piece>,
+}
+
+impl ViewBuf {
+    /// One past the last byte.
+    pub(crate) fn end(&self) -> usize {
+        self.base.saturating_add(self.bytes.len())
+    }
+
+    /// The position of the first byte that is kept.
+    pub(crate) fn base(&self) -> usize {
+        self.base
+    }
+
+    /// What is kept.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The bytes of a span of positions.
+    pub(crate) fn slice(&self, from: usize, to: usize) -> &[u8] {
+        let from = from.saturating_sub(self.base);
+        let to = to.saturating_sub(self.base);
+        self.bytes.get(from..to).unwrap_or_default()
+    }
+
+    /// Appends bytes of the view.
+    pub(crate) fn push(&mut self, bytes: &[u8], at: At) {
+        if bytes.is_empty() {
+            return;
+        }
+        let end = self.end();
+        let follows = match (self.pieces.back(), at) {
+            (Some(&Piece { view, at: At::Same(raw) }), At::Same(next)) => {
+                raw.saturating_add(end.saturating_sub(view)) == next
+            }
+            _ => false,
+        };
+        if !follows {
+            self.pieces.push_back(Piece { view: end, at });
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Where the byte at a position begins in the raw text.
+    pub(crate) fn start_of(&self, position: usize) -> usize {
+        match self.piece(position) {
+            Some(Piece { view, at: At::Same(raw) }) => {
+                raw.saturating_add(position.saturating_sub(view))
+            }
+            Some(Piece { at: At::Span(start, _), .. }) => start,
+            None => 0,
+        }
+    }
+
+    /// Where the byte at a position ends in the raw text.
+    pub(crate) fn end_of(&self, position: usize) -> usize {
+        match self.piece(position) {
+            Some(Piece { view, at: At::Same(raw) }) => {
+                raw.saturating_add(position.saturating_sub(view)).saturating_add(1)
+            }
+            Some(Piece { at: At::Span(_, end), .. }) => end,
+            None => 0,
+        }
+    }
+
+    /// Whether the view and the raw text are the same from `from` to `to`.
+    pub(crate) fn same(&self, from: usize, to: usize) -> bool {
+        let last = to.saturating_sub(1).max(from);
+        match (self.piece(from), self.piece(last)) {
+            (Some(a), Some(b)) => a.view == b.view && matches!(a.at, At::Same(_)),
+            _ => false,
+        }
+    }
+
+    /// Forgets what is before a position. Amortised: bytes move only when most
+    /// of the buffer is dead.
+    pub(crate) fn forget(&mut self, before: usize) {
+        let dead = before.saturating_sub(self.base).min(self.bytes.len());
+        if dead < SLACK_BYTES || dead < self.bytes.len() / 2 {
+            return;
+        }
+        self.bytes.drain(..dead);
+        self.base = self.base.saturating_add(dead);
+        while self.pieces.get(1).is_some_and(|piece| piece.view <= self.base) {
+            self.pieces.pop_front();
+        }
+    }
+
+    fn piece(&self, position: usize) -> Option<Piece> {
+        let after = self.pieces.partition_point(|piece| piece.view <= position);
+        self.pieces.get(after.checked_sub(1)?).copied()
+    }
+}
+
+/// Dead bytes that are not worth moving the rest for.
+const SLACK_BYTES: usize = 4096;

@@ -1,0 +1,277 @@
+//! The upstream's answer: whole, or handed to the stream's pump.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use hyper::body::Incoming;
+use troth_policies::{Channel, Origin, Trace, Verdict};
+
+use crate::{
+    body::{Body, Keeping, full},
+    clock::Mark,
+    config::OpaqueMode,
+    dialect::{Decoded, Document, Endpoint, Piece, Place, openai},
+    fault::Fault,
+    gateway::Gateway,
+    judge::{Court, Judgement},
+    ledger::Ledger,
+    pump, receipt, redact, rescue,
+    stack::{Admission, collect, failed, missed},
+    upstream,
+};
+
+/// What an answer is judged by.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Detectors, policies, bounds.
+    pub(crate) gateway: Arc<Gateway>,
+    /// The exchange.
+    pub(crate) admission: Arc<Admission>,
+    /// What the request's history says.
+    pub(crate) trace: Trace,
+    /// The model that the client asked for.
+    pub(crate) model: String,
+}
+
+impl Answer {
+    /// Who judges, under the name of the model that was asked for.
+    pub(crate) fn court(&self) -> Court<'_> {
+        Court {
+            bundle: self.gateway.screener.bundle(),
+            principal: &self.admission.principal,
+            model: &self.model,
+        }
+    }
+}
+
+/// Screens `response` and lets out of it what its verdict allows.
+///
+/// # Errors
+/// Faults; the ledger is closed by then.
+pub(crate) async fn screen(
+    answer: Answer,
+    ledger: Ledger,
+    response: Response<Incoming>,
+) -> Result<Response<Body>, Fault> {
+    let (head, body) = response.into_parts();
+    if is_coded(&head) {
+        let what = "a content-encoding that was not asked for";
+        return failed(ledger, Fault::UpstreamAnswer { what }).await;
+    }
+    if head.status.is_redirection() {
+        // A client that follows it would go round the proxy.
+        return failed(ledger, Fault::UpstreamAnswer { what: "it is a redirection" }).await;
+    }
+    let media_type = media_type(&head);
+    if media_type == "text/event-stream" && answer.admission.endpoint == Endpoint::ChatCompletions {
+        return Ok(pump::start(answer, ledger, head, body));
+    }
+    let limits = answer.gateway.limits();
+    let mut reservation = answer.gateway.shared.budget.reservation();
+    let received = Mark::now();
+    let collecting = collect(body, limits.response_bytes, &mut reservation);
+    let bytes = match tokio::time::timeout(limits.idle_timeout(), collecting).await {
+        Err(_) => return failed(ledger, Fault::UpstreamTimeout).await,
+        Ok(Err(Fault::TooLarge { .. })) => {
+            let what = "it is larger than `response_bytes`";
+            return failed(ledger, Fault::UpstreamAnswer { what }).await;
+        }
+        Ok(Err(Fault::BrokenBody)) => {
+            return failed(ledger, Fault::UpstreamAnswer { what: "it ended early" }).await;
+        }
+        Ok(Err(Fault::Overloaded { .. })) => return failed(ledger, Fault::NoRoom).await,
+        Ok(Err(fault)) => return failed(ledger, fault).await,
+        Ok(Ok(bytes)) => bytes,
+    };
+    let response = whole(&answer, ledger, head, &media_type, bytes, received).await?;
+    Ok(response.map(|body| Keeping::until_end(body, reservation)))
+}
+
+/// A whole answer.
+async fn whole(
+    answer: &Answer,
+    mut ledger: Ledger,
+    head: http::response::Parts,
+    media_type: &str,
+    bytes: Bytes,
+    received: Mark,
+) -> Result<Response<Body>, Fault> {
+    ledger.received(&bytes);
+    ledger.took("upstream_body", received.micros());
+    let (document, decoded) = match decode(answer, media_type, head.status.is_success(), &bytes) {
+        Ok(decoded) => decoded,
+        Err(fault) => return failed(ledger, fault).await,
+    };
+    let screening = answer.gateway.screener.screen(&decoded.pieces).await;
+    ledger.screened(&screening, |finding| {
+        decoded.pieces.get(finding.segment as usize).map(|piece| piece.channel)
+    });
+    ledger.took("screen_response", screening.micros);
+    for opaque in &decoded.opaque {
+        ledger.coverage.opaque(&opaque.media_type, opaque.bytes);
+    }
+    ledger.reported_model.clone_from(&decoded.model);
+    ledger.usage = decoded.usage;
+    let judging = Mark::now();
+    let mut judgement = answer.court().answer(&decoded, &screening.findings, &answer.trace);
+    ledger.took("judge_response", judging.micros());
+    if let Err(fault) = missed(&mut ledger, screening.missed, &mut judgement) {
+        return failed(ledger, fault).await;
+    }
+    let refuses = answer.admission.route.opaque == OpaqueMode::Refuse;
+    if refuses && !decoded.opaque.is_empty() {
+        judgement.raise(Verdict::Block);
+        judgement.blocked_choices.insert(u32::MAX);
+        judgement.errors.push("content that no detector reads".to_owned());
+    }
+    let shadow = ledger.is_shadow();
+    let out = if shadow {
+        Enforced::AsItCame
+    } else {
+        enforce(answer, document.as_ref(), &decoded, &screening.findings, &mut judgement)
+    };
+    ledger.judged(judgement.clone());
+    let exchange = answer.admission.exchange.clone();
+    let (status, body, changed) = match out {
+        Enforced::AsItCame => (head.status, bytes, false),
+        Enforced::Rewritten(bytes) => (head.status, Bytes::from(bytes), true),
+        Enforced::Refused => {
+            // Nothing of the answer can be shown: an error in its place.
+            let family = answer.admission.route.family;
+            let response = rescue::refuse(&judgement, &exchange, family);
+            ledger.close().await?;
+            return Ok(response);
+        }
+    };
+    ledger.released(&body);
+    let sealed = ledger.close().await?;
+    let mut response = Response::new(full(body.clone()));
+    *response.status_mut() = status;
+    *response.headers_mut() = upstream::response_headers(&head.headers, changed);
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    if sealed.is_some() && answer.admission.route.inline_receipt {
+        receipt::inline(&answer.gateway, &answer.admission, response.headers_mut());
+    }
+    Ok(response)
+}
+
+enum Enforced {
+    AsItCame,
+    Rewritten(Vec<u8>),
+    Refused,
+}
+
+/// Applies the judgement to the bytes.
+fn enforce(
+    answer: &Answer,
+    document: Option<&Document>,
+    decoded: &Decoded,
+    findings: &[troth_policies::Finding],
+    judgement: &mut Judgement,
+) -> Enforced {
+    let mut bytes = None;
+    let mut blocked = judgement.blocked_choices.clone();
+    if !judgement.redact.is_empty() {
+        let spliced = document.and_then(|document| {
+            let chosen = judgement.redact.iter().filter_map(|index| findings.get(*index));
+            let choices: Vec<u32> = chosen
+                .filter_map(|finding| decoded.pieces.get(finding.segment as usize)?.choice)
+                .collect();
+            // A finding in the tokens goes with the tokens.
+            let is_tokens = |index: &usize| {
+                let finding = findings.get(*index);
+                let piece = finding.and_then(|f| decoded.pieces.get(f.segment as usize));
+                piece.is_some_and(|piece| {
+                    piece.place == Place::Assembled && piece.pointer.contains("/logprobs/")
+                })
+            };
+            let in_place = judgement.redact.iter().copied().filter(|i| !is_tokens(i)).collect();
+            let mut splices =
+                redact::splices(&document.bytes, &decoded.pieces, findings, &in_place)?;
+            splices.extend(openai::silence_logprobs(&document.root, &choices));
+            Some(document.spliced(splices))
+        });
+        match spliced {
+            Some(spliced) => bytes = Some(spliced),
+            None => {
+                judgement.raise(Verdict::Block);
+                judgement.errors.push("a finding that cannot be replaced in place".to_owned());
+                blocked.insert(u32::MAX);
+            }
+        }
+    }
+    if blocked.contains(&u32::MAX) || (!blocked.is_empty() && document.is_none()) {
+        return Enforced::Refused;
+    }
+    if blocked.is_empty() {
+        return bytes.map_or(Enforced::AsItCame, |bytes| Enforced::Rewritten(bytes.to_vec()));
+    }
+    let why = rescue::reason(judgement, &answer.admission.exchange);
+    let why: Vec<(u32, String)> = blocked.into_iter().map(|choice| (choice, why.clone())).collect();
+    // The redacted document is read again: what leaves is what was spliced.
+    let root = match bytes {
+        Some(bytes) => Document::parse(bytes).map(|document| document.root).ok(),
+        None => document.map(|document| document.root.clone()),
+    };
+    match root {
+        Some(root) => Enforced::Rewritten(openai::replace_choices(&root, &why)),
+        None => Enforced::Refused,
+    }
+}
+
+/// Takes the answer apart by its media type.
+fn decode(
+    answer: &Answer,
+    media_type: &str,
+    success: bool,
+    bytes: &Bytes,
+) -> Result<(Option<Document>, Decoded), Fault> {
+    if bytes.is_empty() {
+        return Ok((None, Decoded::default()));
+    }
+    if media_type == "application/json" || media_type.ends_with("+json") {
+        let document = Document::parse(bytes.clone())
+            .map_err(|_| Fault::UpstreamAnswer { what: "it is not strict JSON" })?;
+        let decoded = match answer.admission.endpoint {
+            Endpoint::ChatCompletions => openai::answer(&document).map_err(|_| {
+                Fault::UpstreamAnswer { what: "a value of another type than clients look for" }
+            })?,
+            Endpoint::Models | Endpoint::Model { .. } => openai::listing(&document),
+        };
+        return Ok((Some(document), decoded));
+    }
+    // An error page of something between us and the model is read as one piece
+    // of text. An answer of another type is not: SDKs parse what they get, so
+    // calls in it would run unjudged.
+    if success && answer.admission.endpoint == Endpoint::ChatCompletions {
+        return Err(Fault::UpstreamAnswer { what: "it is neither JSON nor an event stream" });
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Fault::UpstreamAnswer { what: "it is not UTF-8" })?;
+    let mut decoded = Decoded::default();
+    decoded.pieces.push(Piece {
+        pointer: String::new(),
+        channel: Channel::Assistant,
+        origin: Origin::Model,
+        tool: None,
+        text: text.to_owned(),
+        place: Place::Assembled,
+        choice: None,
+    });
+    Ok((None, decoded))
+}
+
+fn is_coded(head: &http::response::Parts) -> bool {
+    head.headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// The media type without parameters, in lower case.
+fn media_type(head: &http::response::Parts) -> String {
+    let value = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}

@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+
+mod admin;
+mod answer;
+mod body;
+mod boot;
+mod cli;
+mod clock;
+mod config;
+mod coverage;
+mod dialect;
+mod evidence;
+mod fault;
+mod gateway;
+mod json;
+mod judge;
+mod ledger;
+mod output;
+mod proxy;
+mod pump;
+mod receipt;
+mod receipts;
+mod redact;
+mod rescue;
+mod screener;
+mod server;
+mod sse;
+mod stack;
+mod stub_model;
+mod tasks;
+#[cfg(test)]
+mod testing;
+mod upstream;
+
+pub use cli::cli;

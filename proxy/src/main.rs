@@ -1,0 +1,5 @@
+//! The `troth` command.
+
+fn main() -> std::process::ExitCode {
+    troth_proxy::cli()
+}

@@ -1,0 +1,262 @@
+//! A running proxy: listeners, heartbeats, reload, and an end in order.
+
+use std::{
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    signal::unix::Signal,
+    sync::mpsc,
+};
+use troth_attest::Log;
+
+use crate::{
+    admin::{AdminService, Reload},
+    boot::{self, BootFault},
+    config::{Admin, Config},
+    evidence::Pulse,
+    gateway::Gateway,
+    receipts,
+    server::{self, InForce},
+    tasks::Tasks,
+};
+
+/// A proxy that serves.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    /// Where applications reach it.
+    pub(crate) address: SocketAddr,
+    in_force: InForce,
+    tasks: Tasks,
+    reloads: mpsc::Receiver<Reload>,
+    path: PathBuf,
+    drain: Duration,
+    socket: Option<PathBuf>,
+}
+
+impl Proxy {
+    /// Starts with the configuration that was read from `path`.
+    ///
+    /// # Errors
+    /// Whatever keeps it from serving; nothing is served then.
+    pub(crate) async fn start(path: &Path, config: Config) -> Result<Self, BootFault> {
+        let tasks = Tasks::default();
+        let detectors = boot::screener(&config)?;
+        let tls = config.listen.tls.as_ref().map(server::acceptor).transpose()?;
+        let listener = bind(config.listen.address).await?;
+        let logs: Vec<(Log, Arc<Pulse>)> =
+            boot::logs(&config)?.into_iter().map(|log| (log, Arc::default())).collect();
+        let shared = boot::shared(&config, tasks.clone());
+        let drain = config.limits.drain_timeout();
+        let gateway = boot::gateway(config, logs, detectors, shared, true).await?;
+        let in_force: InForce = Arc::new(ArcSwap::from_pointee(gateway));
+        let gateway = in_force.load_full();
+        let address = local(&listener)?;
+        server::announce("proxy", address);
+        let (reload, reloads) = mpsc::channel(4);
+        let socket = admin(&gateway, &in_force, &tasks, reload).await?;
+        for (settings, evidence) in gateway.config.logs.iter().zip(&gateway.evidence) {
+            if let Some(address) = settings.publish {
+                publish(address, evidence.log.clone(), &gateway, &tasks).await?;
+            }
+        }
+        tasks.spawn("heartbeat", heartbeat(in_force.clone(), tasks.clone()));
+        let applications =
+            server::serve_applications(listener, tls, in_force.clone(), tasks.clone());
+        tasks.spawn("applications", applications);
+        Ok(Self { address, in_force, tasks, reloads, path: path.to_owned(), drain, socket })
+    }
+
+    /// Serves reloads until `stop` resolves.
+    pub(crate) async fn until(&mut self, stop: impl Future<Output = ()>, mut hup: Signal) {
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => return,
+                Some(()) = hup.recv() => match self.reload().await {
+                    Ok(what) => tracing::info!("{what}"),
+                    Err(fault) => tracing::error!(%fault, "not reloaded; the old one stays"),
+                },
+                Some(answer) = self.reloads.recv() => {
+                    let result = self.reload().await.map_err(|fault| fault.to_string());
+                    // The one who asked may have gone.
+                    drop(answer.send(result));
+                }
+            }
+        }
+    }
+
+    /// Swaps the configuration whole, or keeps the old one.
+    async fn reload(&self) -> Result<String, BootFault> {
+        let config = boot::configuration(&self.path)?;
+        let old = self.in_force.load_full();
+        same(&old.config, &config)?;
+        let detectors = boot::screener(&config)?;
+        let logs = old.evidence.iter().map(|one| (one.log.clone(), one.pulse.clone())).collect();
+        let shared = boot::reshared(&old, &config);
+        let new = boot::gateway(config, logs, detectors, shared, false).await?;
+        let digest = new.config.digest.clone();
+        self.in_force.store(Arc::new(new));
+        Ok(format!("configuration {digest} is in force"))
+    }
+
+    /// Stops accepting, finishes what is under way, closes the logs.
+    pub(crate) async fn stop(self) -> Result<(), String> {
+        let gateway = self.in_force.load_full();
+        // A little longer than the listener's own bound, for the last outcomes.
+        let drained = self.tasks.drain(self.drain + AFTER_DRAIN).await;
+        if let Some(socket) = &self.socket {
+            drop(std::fs::remove_file(socket));
+        }
+        let mut faults = Vec::new();
+        for (settings, evidence) in gateway.config.logs.iter().zip(&gateway.evidence) {
+            let beat = evidence.pulse.beat(0);
+            if let Err(fault) = evidence.log.append(beat) {
+                tracing::warn!(%fault, "no last heartbeat");
+            }
+            let log = evidence.log.clone();
+            let closed = tokio::task::spawn_blocking(move || log.close()).await;
+            match closed {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => faults.push(format!("log `{}`: {fault}", settings.name)),
+                Err(fault) => faults.push(format!("log `{}`: {fault}", settings.name)),
+            }
+        }
+        if !drained {
+            faults.push("some exchanges did not end in time".to_owned());
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+    }
+}
+
+/// What a reload cannot change.
+fn same(old: &Config, new: &Config) -> Result<(), BootFault> {
+    if old.listen.address != new.listen.address || old.listen.tls != new.listen.tls {
+        return Err(BootFault::NeedsRestart { what: "`[listen]`" });
+    }
+    if old.logs != new.logs {
+        return Err(BootFault::NeedsRestart { what: "`[[log]]`" });
+    }
+    if old.admin != new.admin {
+        return Err(BootFault::NeedsRestart { what: "`[admin]`" });
+    }
+    let sockets = |config: &Config| {
+        let limits = &config.limits;
+        (limits.connections, limits.headers, limits.header_bytes, limits.header_timeout_ms)
+    };
+    if sockets(old) != sockets(new) {
+        let what = "`limits.connections` and the limits of headers";
+        return Err(BootFault::NeedsRestart { what });
+    }
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, BootFault> {
+    server::bind(address)
+        .await
+        .map_err(|fault| BootFault::Bind { address: address.to_string(), fault })
+}
+
+fn local(listener: &TcpListener) -> Result<SocketAddr, BootFault> {
+    listener.local_addr().map_err(|fault| BootFault::Bind { address: "?".to_owned(), fault })
+}
+
+/// Starts the admin listener; returns its socket's path, where it has one.
+async fn admin(
+    gateway: &Arc<Gateway>,
+    in_force: &InForce,
+    tasks: &Tasks,
+    reload: mpsc::Sender<Reload>,
+) -> Result<Option<PathBuf>, BootFault> {
+    let Some(settings) = &gateway.config.admin else { return Ok(None) };
+    let metrics = crate::admin::recorder().map_err(BootFault::Process)?;
+    let token = match settings {
+        Admin::Socket(_) => None,
+        Admin::Tcp { token, .. } => Some(token.clone()),
+    };
+    let service = Arc::new(AdminService { in_force: in_force.clone(), reload, metrics, token });
+    let answer = move |request| {
+        let service = service.clone();
+        async move { Ok(service.answer(request).await) }
+    };
+    let limits = gateway.limits().clone();
+    match settings {
+        Admin::Tcp { address, .. } => {
+            let listener = bind(*address).await?;
+            server::announce("admin", local(&listener)?);
+            tasks.spawn("admin", server::serve_small(listener, limits, tasks.clone(), answer));
+            Ok(None)
+        }
+        Admin::Socket(path) => {
+            let listener = socket(path)?;
+            server::announce("admin", path.display());
+            tasks.spawn("admin", server::serve_small(listener, limits, tasks.clone(), answer));
+            Ok(Some(path.clone()))
+        }
+    }
+}
+
+/// A Unix socket that only its owner may use. One that a dead process left is
+/// replaced; one that somebody answers is not.
+fn socket(path: &Path) -> Result<UnixListener, BootFault> {
+    let failed = |fault| BootFault::Bind { address: path.display().to_string(), fault };
+    if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err() {
+        std::fs::remove_file(path).map_err(failed)?;
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+async fn publish(
+    address: SocketAddr,
+    log: Log,
+    gateway: &Gateway,
+    tasks: &Tasks,
+) -> Result<(), BootFault> {
+    let listener = bind(address).await?;
+    server::announce("publish", local(&listener)?);
+    let answer = move |request: http::Request<hyper::body::Incoming>| {
+        let log = log.clone();
+        async move {
+            // Tiles are read from disk: not on a thread that others wait for.
+            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+            let read =
+                tokio::task::spawn_blocking(move || receipts::published(&log, &method, &path));
+            Ok(read
+                .await
+                .unwrap_or_else(|_| crate::rescue::respond(&crate::fault::Fault::Internal, None)))
+        }
+    };
+    let limits = gateway.limits().clone();
+    tasks.spawn("publish", server::serve_small(listener, limits, tasks.clone(), answer));
+    Ok(())
+}
+
+/// Writes the counters into each log, every ten seconds.
+async fn heartbeat(in_force: InForce, tasks: Tasks) {
+    let mut ticks = tokio::time::interval(HEARTBEAT);
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            () = tasks.stopped() => return,
+            _ = ticks.tick() => {}
+        }
+        for evidence in &in_force.load().evidence {
+            let depth = evidence.log.status().queue_depth;
+            let beat = evidence.pulse.beat(depth as u64);
+            if let Err(fault) = evidence.log.append(beat) {
+                tracing::warn!(%fault, "no heartbeat");
+            }
+        }
+    }
+}
+
+const HEARTBEAT: Duration = Duration::from_secs(10);
+const AFTER_DRAIN: Duration = Duration::from_secs(5);

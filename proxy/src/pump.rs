@@ -1,0 +1,226 @@
+//! A streamed answer: each event leaves with its original bytes as soon as all
+//! of its text is cleared, in the order in which it came.
+//!
+//! One task for each stream reads the upstream, feeds the lanes (a choice's
+//! content, reasoning, refusal, each tool call's arguments), and sends what is
+//! cleared through a bounded channel: a client that reads slowly slows the
+//! upstream, and one that leaves ends the task and with it the upstream's
+//! request. A tool call is judged whole, so its fragments wait for its end.
+
+mod call;
+mod lane;
+mod queue;
+mod state;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use http::{Response, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::mpsc::Sender;
+
+use crate::{
+    answer::Answer,
+    body::{Body, BoxError, Piped},
+    clock::Mark,
+    dialect::openai,
+    ledger::Ledger,
+    receipt, upstream,
+};
+
+use state::{Ending, Scoring, State};
+
+/// Answers with a stream and starts its task.
+pub(crate) fn start(
+    answer: Answer,
+    ledger: Ledger,
+    head: http::response::Parts,
+    body: Incoming,
+) -> Response<Body> {
+    let (frames, piped) = Piped::pair();
+    let mut response = Response::new(piped);
+    *response.status_mut() = head.status;
+    // The length of a stream is unknown and its digests are not ours to keep.
+    *response.headers_mut() = upstream::response_headers(&head.headers, true);
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    let tasks = answer.gateway.shared.tasks.clone();
+    let patience = answer.gateway.limits().idle_timeout();
+    let state = State::new(answer, ledger);
+    let pump = Pump { state, frames, patience, scoring: FuturesUnordered::new() };
+    tasks.spawn("stream", pump.run(body));
+    response
+}
+
+struct Pump {
+    state: State,
+    frames: Frames,
+    patience: Duration,
+    /// Scores under way, in `race` mode.
+    scoring: FuturesUnordered<Scoring>,
+}
+
+/// The client is gone.
+struct Gone;
+
+impl Pump {
+    async fn run(mut self, body: Incoming) {
+        let ended = self.read(body).await;
+        let Ok(ending) = ended else {
+            self.state.cover();
+            self.state.ledger.abort();
+            return;
+        };
+        if self.finish(ending).await.is_err() {
+            tracing::debug!("the client left before the end");
+        }
+    }
+
+    /// Reads until the stream ends, by itself or by verdict.
+    async fn read(&mut self, mut body: Incoming) -> Result<Ending, Gone> {
+        let started = Mark::now();
+        let idle = self.state.answer.gateway.limits().idle_timeout();
+        let ending = loop {
+            let packet = tokio::select! {
+                biased;
+                () = self.frames.closed() => return Err(Gone),
+                Some(scored) = self.scoring.next() => {
+                    self.state.scored(scored);
+                    if let Some(ending) = self.release().await? {
+                        break ending;
+                    }
+                    continue;
+                }
+                packet = tokio::time::timeout(idle, body.frame()) => packet,
+            };
+            let data = match packet {
+                Err(_) => break Ending::Upstream("the upstream stopped sending"),
+                Ok(None) => break Ending::Eof,
+                Ok(Some(Err(_))) => break Ending::Upstream("the upstream ended the stream early"),
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => data,
+                    Err(_) => continue,
+                },
+            };
+            self.state.ledger.received(&data);
+            match self.state.packet(&data) {
+                Err(ending) => break ending,
+                Ok(done) => {
+                    if let Some(ending) = self.score().await.or(self.release().await?) {
+                        break ending;
+                    }
+                    if done {
+                        break Ending::Eof;
+                    }
+                }
+            }
+        };
+        self.state.ledger.took("upstream_body", started.micros());
+        Ok(ending)
+    }
+
+    /// Asks the classifiers about sentences that have ended: waits for them in
+    /// `gate`, lets them run beside the text in `race`.
+    async fn score(&mut self) -> Option<Ending> {
+        for scoring in self.state.due(false) {
+            if self.state.races() {
+                self.scoring.push(scoring);
+            } else {
+                let scored = scoring.await;
+                self.state.scored(scored);
+            }
+        }
+        self.state.ending()
+    }
+
+    /// Sends what is cleared.
+    async fn release(&mut self) -> Result<Option<Ending>, Gone> {
+        let bytes = self.state.cleared();
+        if !bytes.is_empty() {
+            self.send(bytes).await?;
+        }
+        Ok(self.state.ending())
+    }
+
+    async fn send(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
+        self.state.ledger.released(&bytes);
+        push(&self.frames, self.patience, bytes).await
+    }
+
+    /// The end: the last texts are judged, the outcome sealed, and only then
+    /// the last bytes leave.
+    async fn finish(mut self, ending: Ending) -> Result<(), Gone> {
+        let mut ending = ending;
+        if matches!(ending, Ending::Eof) {
+            if let Err(fault) = self.state.finish_lanes() {
+                ending = fault;
+            }
+            for scoring in self.state.due(true) {
+                let scored = scoring.await;
+                self.state.scored(scored);
+            }
+            while let Some(scored) = self.scoring.next().await {
+                self.state.scored(scored);
+            }
+            self.state.nothing_is_left_unjudged();
+            if let Some(verdict) = self.state.ending() {
+                ending = verdict;
+            }
+        }
+        if matches!(ending, Ending::Blocked) {
+            // In `gate`, what stood before the end still wants its scores.
+            for scoring in self.state.due(true) {
+                let scored = scoring.await;
+                self.state.scored(scored);
+            }
+            ending = self.state.ending().unwrap_or(ending);
+        }
+        let mut last = Vec::new();
+        if matches!(ending, Ending::Eof) {
+            let (before, end) = self.state.rest();
+            if !before.is_empty() {
+                self.send(before).await?;
+            }
+            last = end;
+        } else if let Some(tail) = self.state.tail(&ending) {
+            last = tail;
+        }
+        let State { answer, mut ledger, .. } = self.state;
+        ledger.released(&last);
+        let closed = match &ending {
+            Ending::Upstream(_) | Ending::Unreadable(_) => ledger.fail(ending.code()).await,
+            Ending::Unscreened => ledger.fail("unscreened").await,
+            Ending::Eof | Ending::Blocked => ledger.close().await,
+        };
+        let Ok(sealed) = closed else {
+            // No receipt, no reply: the stream ends with an error and not with
+            // the bytes that stood for its end.
+            let message = "the evidence log failed";
+            let event = openai::error_event(message, "api_error", "evidence_unavailable");
+            return push(&self.frames, self.patience, event).await;
+        };
+        if sealed.is_some()
+            && answer.admission.route.inline_receipt
+            && let Some(comment) = receipt::comment(&answer.gateway, &answer.admission)
+        {
+            push(&self.frames, self.patience, comment).await?;
+        }
+        if last.is_empty() {
+            return Ok(());
+        }
+        push(&self.frames, self.patience, last).await
+    }
+}
+
+type Frames = Sender<Result<Bytes, BoxError>>;
+
+/// Hands bytes to the client, who has as long as an upstream has between two
+/// packets: one that stops reading must not hold an exchange for ever.
+async fn push(frames: &Frames, patience: Duration, bytes: Vec<u8>) -> Result<(), Gone> {
+    let sent = tokio::time::timeout(patience, frames.send(Ok(bytes.into()))).await;
+    sent.map_err(|_| Gone)?.map_err(|_| Gone)
+}
+
+#[cfg(test)]
+mod tests;

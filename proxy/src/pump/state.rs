@@ -1,0 +1,794 @@
+//! What a stream has said so far and what of it may leave.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    future::Future,
+    pin::Pin,
+};
+
+use troth_attest::Enforcement;
+use troth_policies::{Action, Channel, Finding, Origin, Resource, Segment, Verdict};
+
+use super::{
+    call::{CallState, Calls},
+    lane::LaneState,
+    queue::{Held, Part, Queue},
+};
+use crate::{
+    answer::Answer,
+    config::{OnDeadline, OpaqueMode, StreamMode},
+    coverage::{Look, Row},
+    dialect::{
+        ToolCall,
+        openai::{self, Chunk, Lane},
+    },
+    json::{self, Splice},
+    judge::Judgement,
+    ledger::Ledger,
+    screener::{RULES, Weighed},
+    sse,
+};
+
+/// How a stream ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// By itself.
+    Eof,
+    /// By verdict.
+    Blocked,
+    /// By the rule for scores that did not come.
+    Unscreened,
+    /// By a fault of the upstream.
+    Upstream(&'static str),
+    /// By something that cannot be read.
+    Unreadable(&'static str),
+}
+
+impl Ending {
+    /// A word for the record.
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::Eof | Self::Blocked => "",
+            Self::Unscreened => "unscreened",
+            Self::Upstream(_) => "upstream_cut",
+            Self::Unreadable(_) => "upstream_answer",
+        }
+    }
+}
+
+/// A classifier's answer to come.
+pub(super) type Scoring = Pin<Box<dyn Future<Output = Scored> + Send>>;
+
+/// A classifier's answer.
+#[derive(Debug)]
+pub(super) struct Scored {
+    lane: Lane,
+    start: usize,
+    upto: usize,
+    weighed: Result<Weighed, OnDeadline>,
+}
+
+/// The state of one stream.
+pub(super) struct State {
+    pub(super) answer: Answer,
+    pub(super) ledger: Ledger,
+    parser: sse::Parser,
+    lanes: HashMap<Lane, LaneState>,
+    calls: Calls,
+    queue: Queue,
+    /// A chunk of the stream, for the one that we may have to write.
+    like: Option<serde_json::Value>,
+    /// Ids and names that were read already.
+    seen: HashSet<(Channel, String)>,
+    choices: BTreeSet<u32>,
+    /// Tool calls that have ended and wait for their scores.
+    calls_ended: HashSet<Lane>,
+    received: usize,
+    done: bool,
+    covered: bool,
+    /// The event under way holds something refused that cannot be taken out.
+    barred: bool,
+    ending: Option<Ending>,
+}
+
+impl State {
+    pub(super) fn new(answer: Answer, ledger: Ledger) -> Self {
+        let limit = answer.gateway.limits().event_bytes;
+        Self {
+            answer,
+            ledger,
+            parser: sse::Parser::new(limit),
+            lanes: HashMap::new(),
+            calls: Calls::new(),
+            queue: Queue::default(),
+            like: None,
+            seen: HashSet::new(),
+            choices: BTreeSet::new(),
+            calls_ended: HashSet::new(),
+            received: 0,
+            done: false,
+            covered: false,
+            barred: false,
+            ending: None,
+        }
+    }
+
+    /// Why the stream must end now, if it must.
+    pub(super) const fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
+    /// Text flows beside the classifiers.
+    pub(super) fn races(&self) -> bool {
+        self.answer.admission.route.stream == StreamMode::Race || self.ledger.is_shadow()
+    }
+
+    /// Takes a packet; true when the stream's end marker was in it.
+    pub(super) fn packet(&mut self, data: &[u8]) -> Result<bool, Ending> {
+        self.received += data.len();
+        if self.received > self.answer.gateway.limits().response_bytes {
+            return Err(Ending::Unreadable("the stream is larger than `response_bytes`"));
+        }
+        let events = self
+            .parser
+            .push(data)
+            .map_err(|_| Ending::Unreadable("an event is too large or not UTF-8"))?;
+        for event in events {
+            self.event(event)?;
+            if self.ending.is_some() {
+                return Ok(self.done);
+            }
+        }
+        let hold = self.answer.gateway.limits().hold_bytes;
+        // An event weighs far more than its text: about 250 bytes for a token.
+        let weight = hold.saturating_mul(EVENT_WEIGHT);
+        if self.queue.text_bytes() > hold || self.queue.bytes() > weight {
+            self.block("more text waits for its verdict than `hold_bytes` allows");
+        }
+        if self.lanes.len() > LANES {
+            return Err(Ending::Unreadable("more texts at once than anybody reads"));
+        }
+        Ok(self.done)
+    }
+
+    /// What came after the last blank line, the ends of all lanes, the calls
+    /// that nobody finished.
+    pub(super) fn finish_lanes(&mut self) -> Result<(), Ending> {
+        let tail = self.parser.finish().map_err(|_| Ending::Unreadable("it is not UTF-8"))?;
+        if let Some(event) = tail {
+            self.event(event)?;
+        }
+        let lanes: Vec<Lane> = self.lanes.keys().cloned().collect();
+        for lane in lanes {
+            let findings = self.lanes.get_mut(&lane).map(LaneState::finish).unwrap_or_default();
+            self.found(&lane, findings);
+        }
+        for choice in self.choices.clone() {
+            self.judge_calls(choice);
+        }
+        self.cover();
+        Ok(())
+    }
+
+    fn event(&mut self, event: sse::Event) -> Result<(), Ending> {
+        for text in &event.other {
+            self.alone(Channel::Assistant, text);
+        }
+        let mut held = Held {
+            raw: event.raw,
+            data: String::new(),
+            parts: Vec::new(),
+            logprobs: Vec::new(),
+            calls: Vec::new(),
+            barred: false,
+        };
+        match event.data {
+            None => {}
+            Some(data) if data.trim() == DONE => self.done = true,
+            Some(data) => {
+                match json::parse(data.as_bytes(), json::Limits::default()) {
+                    Ok(root) => match openai::chunk(&root) {
+                        Ok(chunk) => self.chunk(chunk, &mut held),
+                        Err(_) => return Err(Ending::Unreadable("an event of another shape")),
+                    },
+                    // Lenient clients read what strict parsers do not (NaN,
+                    // duplicate keys), so calls in it would run unjudged.
+                    Err(_) => return Err(Ending::Unreadable("an event that is not strict JSON")),
+                }
+                held.data = data;
+            }
+        }
+        held.barred = std::mem::take(&mut self.barred);
+        self.queue.push(held);
+        Ok(())
+    }
+
+    fn chunk(&mut self, chunk: Chunk, held: &mut Held) {
+        if chunk.usage.is_some() {
+            self.ledger.usage = chunk.usage;
+        }
+        if chunk.model.is_some() && self.ledger.reported_model.is_none() {
+            self.ledger.reported_model.clone_from(&chunk.model);
+        }
+        if chunk.audio_bytes > 0 {
+            self.ledger.coverage.opaque("audio", chunk.audio_bytes);
+            if self.answer.admission.route.opaque == OpaqueMode::Refuse {
+                self.block("content that no detector reads");
+            }
+        }
+        for (channel, _, text) in &chunk.alone {
+            self.alone(*channel, text);
+        }
+        self.choices.extend(chunk.choices.iter().copied());
+        for (choice, call, name) in chunk.names {
+            // The next call begins where the last one has ended.
+            let last = self.calls.range((choice, 0)..(choice, call)).next_back();
+            if last.is_some_and(|(_, state)| !state.judged) {
+                self.judge_calls_before(choice, call);
+            }
+            self.name(choice, call, &name);
+            held.calls.push((choice, call));
+        }
+        for (choice, call, id) in chunk.ids {
+            let state = self.calls.entry((choice, call)).or_default();
+            if state.id.is_empty() {
+                state.id = id;
+            } else if !id.is_empty() && state.id != id {
+                self.block("two tool calls under one index");
+            }
+        }
+        if let Some(why) = chunk.ambiguous {
+            self.block(why);
+        }
+        for fragment in chunk.fragments {
+            let span = self.grow(&fragment.lane, &fragment.text);
+            if let Lane::Call { choice, call } = &fragment.lane {
+                let state = self.calls.entry((*choice, *call)).or_default();
+                if state.judged {
+                    // Arguments that go on after their verdict would run
+                    // unjudged.
+                    self.block("a tool call that goes on after its end");
+                } else {
+                    state.arguments.push_str(&fragment.text);
+                }
+            }
+            held.parts.push(Part { lane: fragment.lane, span, literal: fragment.literal });
+        }
+        for choice in chunk.finished {
+            self.judge_calls(choice);
+        }
+        held.logprobs = chunk.logprobs;
+    }
+
+    /// A call's name comes once, whole, and before its arguments: clients that
+    /// keep the first, the last or the sum of several would run different tools.
+    fn name(&mut self, choice: u32, call: u32, name: &str) {
+        let state = self.calls.entry((choice, call)).or_default();
+        if name.is_empty() || state.name == name {
+            return;
+        }
+        if state.name.is_empty() && state.arguments.is_empty() && !state.judged {
+            state.name.push_str(name);
+        } else {
+            self.block("a tool call whose name changes");
+        }
+    }
+
+    /// Feeds a lane; returns the bytes of its text that this is.
+    fn grow(&mut self, lane: &Lane, text: &str) -> std::ops::Range<usize> {
+        let screener = &self.answer.gateway.screener;
+        let bundle = screener.bundle();
+        let scores = screener.models().is_some() && bundle.wants_scores(lane.channel());
+        let gated = scores && !self.races();
+        let state =
+            self.lanes.entry(lane.clone()).or_insert_with(|| LaneState::new(bundle, lane, gated));
+        let start = state.length;
+        let findings = state.push(text, scores);
+        let span = start..state.length;
+        self.found(lane, findings);
+        span
+    }
+
+    /// Findings of a lane: judged at once, but for tool calls, which are judged
+    /// whole.
+    fn found(&mut self, lane: &Lane, findings: Vec<Finding>) {
+        if let Lane::Call { choice, call } = lane {
+            for finding in &findings {
+                self.ledger.found(finding, lane.channel());
+            }
+            self.calls.entry((*choice, *call)).or_default().findings.extend(findings);
+            return;
+        }
+        // One by one, in the order of their beginnings: the verdict on a stream
+        // does not depend on which of them came in one packet. After a lane was
+        // cut its later findings change nothing; other lanes' still do.
+        for finding in findings {
+            if self.lanes.get(lane).is_some_and(LaneState::is_cut) {
+                return;
+            }
+            self.ledger.found(&finding, lane.channel());
+            let one = std::slice::from_ref(&finding);
+            let judgement = self.respond(one);
+            self.enforce(lane, one, judgement);
+        }
+    }
+
+    fn respond(&self, findings: &[Finding]) -> Judgement {
+        let court = self.answer.court();
+        let mut judgement = Judgement::default();
+        let all: Vec<usize> = (0..findings.len()).collect();
+        let resource = Resource::Model(court.model);
+        court.ask(&mut judgement, Action::Respond, resource, findings, &all, &self.answer.trace);
+        judgement
+    }
+
+    fn enforce(&mut self, lane: &Lane, findings: &[Finding], mut judgement: Judgement) {
+        if !self.ledger.is_shadow() {
+            let redact = std::mem::take(&mut judgement.redact);
+            if let Some(state) = self.lanes.get_mut(lane) {
+                for finding in redact.iter().filter_map(|index| findings.get(*index)) {
+                    state.redact(finding);
+                }
+            }
+            if judgement.verdict >= Verdict::Approve {
+                let first = findings.iter().map(|finding| finding.span.start).min();
+                if let Some(state) = self.lanes.get_mut(lane) {
+                    state.cut(first.unwrap_or(0));
+                }
+                self.ending.get_or_insert(Ending::Blocked);
+            }
+        }
+        self.ledger.judged(judgement);
+    }
+
+    fn judge_calls(&mut self, choice: u32) {
+        self.judge_calls_where(|(of, _)| of == choice);
+    }
+
+    fn judge_calls_before(&mut self, choice: u32, call: u32) {
+        self.judge_calls_where(|(of, index)| of == choice && index < call);
+    }
+
+    fn judge_calls_where(&mut self, which: impl Fn((u32, u32)) -> bool) {
+        let due: Vec<(u32, u32)> = self
+            .calls
+            .iter()
+            .filter(|(key, state)| which(**key) && !state.judged)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in due {
+            self.judge_call(key);
+        }
+    }
+
+    /// One call, whole.
+    fn judge_call(&mut self, (choice, call): (u32, u32)) {
+        let lane = Lane::Call { choice, call };
+        let ended = self.lanes.get_mut(&lane).map(LaneState::finish).unwrap_or_default();
+        self.found(&lane, ended);
+        if self.lanes.get(&lane).is_some_and(|state| !state.is_scored()) {
+            // `scored` comes back here when the last score is there.
+            self.calls_ended.insert(lane);
+            return;
+        }
+        let Some(state) = self.calls.get_mut(&(choice, call)) else { return };
+        state.judged = true;
+        let CallState { name, arguments, findings, .. } = state;
+        let (made, findings) =
+            (ToolCall::new(name.clone(), arguments.clone(), choice), std::mem::take(findings));
+        // Escapes inside the arguments hide what they say: the decoded strings
+        // are read too, as in a whole answer.
+        let inner = self.inner_findings(&made);
+        let mut judgement = Judgement::default();
+        let all: Vec<usize> = (0..findings.len() + inner.len()).collect();
+        let everything: Vec<Finding> = findings.iter().chain(&inner).cloned().collect();
+        let court = self.answer.court();
+        court.call(&mut judgement, &made, &everything, &all, &self.answer.trace);
+        let hidden = judgement.redact.iter().any(|index| *index >= findings.len());
+        if hidden && !self.ledger.is_shadow() {
+            // A span inside an escape cannot be replaced fragment by fragment.
+            judgement.raise(Verdict::Block);
+            judgement.errors.push("a finding that cannot be replaced in place".to_owned());
+        }
+        self.enforce(&lane, &everything, judgement);
+        if self.ending.is_none()
+            && let Some(state) = self.calls.get_mut(&(choice, call))
+        {
+            state.passes = true;
+        }
+    }
+
+    fn inner_findings(&mut self, call: &ToolCall) -> Vec<Finding> {
+        if !call.raw.contains('\\') {
+            return Vec::new();
+        }
+        let mut texts = Vec::new();
+        strings(&call.arguments, &mut texts);
+        let mut findings = Vec::new();
+        for text in texts {
+            let segment = Segment {
+                index: 0,
+                pointer: "",
+                channel: Channel::ToolCall,
+                origin: Origin::Model,
+                tool: Some(&call.name),
+                text,
+            };
+            findings.extend(self.answer.gateway.screener.bundle().screen(&segment).findings);
+        }
+        for finding in &findings {
+            self.ledger.found(finding, Channel::ToolCall);
+        }
+        findings
+    }
+
+    /// A text that stands alone: ids, roles, padding, comments. Read once.
+    fn alone(&mut self, channel: Channel, text: &str) {
+        let key = (channel, text.to_owned());
+        if text.is_empty() || self.seen.contains(&key) {
+            return;
+        }
+        if self.seen.len() < SEEN_TEXTS {
+            self.seen.insert(key);
+        }
+        let segment =
+            Segment { index: 0, pointer: "", channel, origin: Origin::Model, tool: None, text };
+        let screened = self.answer.gateway.screener.bundle().screen(&segment);
+        self.ledger.coverage.decoded(channel, text.len());
+        let truncated = screened.skipped.iter().map(|skip| skip.bytes).sum();
+        let look = Look::Read { tokens: 0, truncated };
+        self.ledger.coverage.looked(channel, RULES, text.len(), look);
+        if self.answer.gateway.screener.bundle().wants_scores(channel)
+            && let Some(models) = self.answer.gateway.screener.models()
+        {
+            self.ledger.coverage.looked(channel, &models.name, 0, Look::Skipped);
+        }
+        if screened.findings.is_empty() {
+            return;
+        }
+        for finding in &screened.findings {
+            self.ledger.found(finding, channel);
+        }
+        let mut judgement = self.respond(&screened.findings);
+        if !judgement.redact.is_empty() && !self.ledger.is_shadow() {
+            judgement.raise(Verdict::Block);
+            judgement.errors.push("a finding that cannot be replaced in place".to_owned());
+        }
+        if judgement.verdict >= Verdict::Approve && !self.ledger.is_shadow() {
+            self.barred = true;
+            self.ending.get_or_insert(Ending::Blocked);
+        }
+        judgement.redact.clear();
+        self.ledger.judged(judgement);
+    }
+
+    fn block(&mut self, why: &'static str) {
+        let mut judgement = Judgement::default();
+        judgement.raise(Verdict::Block);
+        judgement.errors.push(why.to_owned());
+        self.ledger.judged(judgement);
+        if !self.ledger.is_shadow() {
+            self.barred = true;
+            self.ending.get_or_insert(Ending::Blocked);
+        }
+    }
+
+    /// Questions for the classifiers: sentences that have ended; at the `end`,
+    /// all that is left.
+    pub(super) fn due(&mut self, end: bool) -> Vec<Scoring> {
+        let screener = &self.answer.gateway.screener;
+        if screener.models().is_none() {
+            return Vec::new();
+        }
+        let mut due: Vec<Scoring> = Vec::new();
+        let mut texts = Vec::new();
+        for (lane, state) in &mut self.lanes {
+            let end = end || self.calls_ended.contains(lane);
+            while let Some((text, start, upto)) = state.due(end) {
+                texts.push((lane.clone(), text, start, upto));
+            }
+        }
+        for (lane, text, start, upto) in texts {
+            let screener = screener.clone();
+            due.push(Box::pin(async move {
+                let segment = Segment {
+                    index: 0,
+                    pointer: "",
+                    channel: lane.channel(),
+                    origin: Origin::Model,
+                    tool: None,
+                    text: &text,
+                };
+                let weighed = screener.score(&segment).await;
+                Scored { lane, start, upto, weighed }
+            }));
+        }
+        due
+    }
+
+    /// A classifier's answer: what it found is judged, what it cleared may go.
+    pub(super) fn scored(&mut self, scored: Scored) {
+        let Scored { lane, start, upto, weighed } = scored;
+        let weighed = match weighed {
+            Ok(weighed) => weighed,
+            Err(mode) => {
+                self.missed(&lane, mode);
+                if mode == OnDeadline::Refuse && !self.ledger.is_shadow() {
+                    return;
+                }
+                Weighed::default()
+            }
+        };
+        let races = self.races();
+        // A window looks back over text that an earlier one has cleared: what
+        // it finds stands in what is new.
+        let mut fresh = start;
+        if let Some(state) = self.lanes.get_mut(&lane) {
+            fresh = fresh.max(state.cleared_by_scores());
+            state.tokens += weighed.tokens;
+            state.unseen += weighed.truncated;
+            state.scored_to(upto);
+        }
+        let moved: Vec<Finding> = weighed
+            .findings
+            .into_iter()
+            .map(|finding| Finding {
+                span: (finding.span.start + start).max(fresh)
+                    ..(finding.span.end + start).max(fresh),
+                ..finding
+            })
+            .collect();
+        self.found(&lane, moved);
+        if let Lane::Call { choice, call } = lane
+            && self.calls_ended.contains(&lane)
+            && self.lanes.get(&lane).is_some_and(LaneState::is_scored)
+        {
+            self.calls_ended.remove(&lane);
+            self.judge_call((choice, call));
+        }
+        if races && self.ending == Some(Ending::Blocked) {
+            // What had left by then left before its verdict.
+            let out = self.ledger.released_after;
+            self.ledger.released_after = 0;
+            self.ledger.released_before += out;
+        }
+    }
+
+    fn missed(&mut self, lane: &Lane, mode: OnDeadline) {
+        if let Some(state) = self.lanes.get_mut(lane) {
+            state.missed += 1;
+        }
+        let mut judgement = Judgement::default();
+        match mode {
+            OnDeadline::Flag => {
+                self.ledger.failing(Enforcement::FailOpen);
+                judgement.raise(Verdict::Flag);
+            }
+            OnDeadline::Refuse => {
+                if self.ledger.is_shadow() {
+                    self.ledger.failing(Enforcement::FailOpen);
+                } else {
+                    self.ledger.failing(Enforcement::FailClosed);
+                    // Stronger than a block: what stood before it is unread too.
+                    self.ending = Some(Ending::Unscreened);
+                }
+            }
+        }
+        self.ledger.judged(judgement);
+    }
+
+    /// The bytes that may leave now, as long as the stream goes on. The event
+    /// that ends the stream stays for the sealed outcome.
+    pub(super) fn cleared(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if self.ending.is_some() {
+            return out;
+        }
+        while self.queue.len() > usize::from(self.done) && self.front_is_cleared() {
+            let Some(held) = self.queue.pop() else { break };
+            out.extend_from_slice(&self.written(held));
+        }
+        out
+    }
+
+    /// The last line: at the end every event must have its verdict.
+    pub(super) fn nothing_is_left_unjudged(&mut self) {
+        if !self.ledger.is_shadow() && !self.queue.iter().all(|held| self.is_cleared(held)) {
+            self.block("text that has no verdict at the end");
+        }
+    }
+
+    fn front_is_cleared(&self) -> bool {
+        self.queue.front().is_some_and(|held| self.is_cleared(held))
+    }
+
+    fn is_cleared(&self, held: &Held) -> bool {
+        let passes = |key: &(u32, u32)| self.calls.get(key).is_some_and(|state| state.passes);
+        let cleared = |part: &Part| {
+            self.lanes.get(&part.lane).is_some_and(|state| state.cleared() >= part.span.end)
+        };
+        !held.barred && held.calls.iter().all(passes) && held.parts.iter().all(cleared)
+    }
+
+    /// An event as it leaves: its own bytes, unless a redaction is in it.
+    fn written(&mut self, held: Held) -> Vec<u8> {
+        if self.like.is_none() && !held.data.is_empty() {
+            self.like = like(&held.data);
+        }
+        let mut splices = Vec::new();
+        let mut touched = Vec::new();
+        for part in &held.parts {
+            let Some(state) = self.lanes.get(&part.lane) else { continue };
+            for (span, marker) in state.replacements(&part.span) {
+                touched.push(part.lane.choice());
+                let Some(literal) = &part.literal else { continue };
+                if let Some(span) = json::literal_span(held.data.as_bytes(), literal, &span) {
+                    splices.push(Splice { span, with: marker.to_owned() });
+                }
+            }
+        }
+        if touched.is_empty() {
+            return held.raw;
+        }
+        for (choice, span) in &held.logprobs {
+            if touched.contains(choice) {
+                splices.push(Splice { span: span.clone(), with: "null".to_owned() });
+            }
+        }
+        let data = json::apply(held.data.as_bytes(), splices);
+        sse::rewrite(&held.raw, &String::from_utf8_lossy(&data))
+    }
+
+    /// At the end: what may leave before the outcome is sealed, and the last
+    /// event, which may not.
+    pub(super) fn rest(&mut self) -> (Vec<u8>, Vec<u8>) {
+        let mut before = Vec::new();
+        let mut last = Vec::new();
+        while let Some(held) = self.queue.pop() {
+            before.append(&mut last);
+            last = self.written(held);
+        }
+        (before, last)
+    }
+
+    /// What ends a stream that did not end by itself, in the client's form.
+    pub(super) fn tail(&mut self, ending: &Ending) -> Option<Vec<u8>> {
+        self.cover();
+        match ending {
+            Ending::Eof => None,
+            Ending::Blocked => {
+                let open: Vec<u32> = self.choices.iter().copied().collect();
+                let open = if open.is_empty() { vec![0] } else { open };
+                let mut tail = self.up_to_the_cut();
+                tail.extend_from_slice(&openai::final_chunk(self.like.as_ref(), &open));
+                tail.extend_from_slice(&sse::event(DONE));
+                Some(tail)
+            }
+            Ending::Unscreened => {
+                let message = "a detector did not answer in time";
+                Some(openai::error_event(message, "api_error", "unscreened"))
+            }
+            Ending::Upstream(why) | Ending::Unreadable(why) => {
+                Some(openai::error_event(why, "api_error", ending.code()))
+            }
+        }
+    }
+
+    /// What stood before the text that ended the stream, to the byte, so that
+    /// a client gets the same text however the upstream cut it.
+    fn up_to_the_cut(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        while let Some(held) = self.queue.pop() {
+            if self.is_cleared(&held) {
+                out.extend_from_slice(&self.written(held));
+                continue;
+            }
+            for part in &held.parts {
+                out.extend_from_slice(&self.begun(&held, part));
+            }
+            break;
+        }
+        out
+    }
+
+    /// The cleared beginning of a fragment, as a chunk of its own.
+    fn begun(&self, held: &Held, part: &Part) -> Vec<u8> {
+        let (Lane::Text { choice, pointer, .. }, Some(literal)) = (&part.lane, &part.literal)
+        else {
+            return Vec::new();
+        };
+        let Some(state) = self.lanes.get(&part.lane) else { return Vec::new() };
+        let length = state.cleared().min(part.span.end).saturating_sub(part.span.start);
+        let Some(key) = pointer.strip_prefix("delta/").filter(|_| length > 0) else {
+            return Vec::new();
+        };
+        let document = held.data.as_bytes();
+        let whole = literal.start + 1..literal.end.saturating_sub(1);
+        let Some(kept) = json::literal_span(document, literal, &(0..length)) else {
+            return Vec::new();
+        };
+        let mut splices = vec![Splice { span: kept.end..whole.end, with: String::new() }];
+        for (span, marker) in state.replacements(&(part.span.start..part.span.start + length)) {
+            if let Some(span) = json::literal_span(document, literal, &span) {
+                splices.push(Splice { span, with: marker.to_owned() });
+            }
+        }
+        let text = json::apply(document, splices);
+        let tail = document.len() - literal.end;
+        let text = text.get(literal.start..text.len() - tail).unwrap_or_default();
+        match json::parse(text, json::Limits::default()) {
+            Ok(node) => {
+                let text = node.as_str().unwrap_or_default();
+                openai::text_chunk(self.like.as_ref(), *choice, key, text)
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The lanes' rows of the coverage map; once.
+    pub(super) fn cover(&mut self) {
+        let models = self.answer.gateway.screener.models().map(|models| models.name.clone());
+        let bundle = self.answer.gateway.screener.bundle();
+        if std::mem::replace(&mut self.covered, true) {
+            return;
+        }
+        for state in self.lanes.values() {
+            let bytes = state.length as u64;
+            self.ledger.coverage.decoded_more(state.channel, 1, state.length);
+            let rules = self.ledger.coverage.row(state.channel, RULES);
+            rules.segments += 1;
+            rules.bytes += bytes;
+            if let Some(name) = models.as_ref().filter(|_| bundle.wants_scores(state.channel)) {
+                let row: &mut Row = self.ledger.coverage.row(state.channel, name);
+                let seen = (state.asked() as u64).saturating_sub(state.unseen);
+                row.bytes += seen;
+                row.tokens += state.tokens;
+                if state.missed > 0 {
+                    row.timed_out += 1;
+                } else if seen == bytes {
+                    row.segments += 1;
+                } else {
+                    row.truncated += 1;
+                }
+            }
+        }
+    }
+}
+
+/// What a chunk of ours takes from one that has left: names and a time, never
+/// more.
+fn like(data: &str) -> Option<serde_json::Value> {
+    let root = json::parse(data.as_bytes(), json::Limits::default()).ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@+-".contains(c);
+    let name = |key: &str| {
+        let text = root.member(key).and_then(json::Node::as_str)?;
+        (text.len() <= 128 && text.chars().all(plain)).then(|| text.to_owned())
+    };
+    let created = root.member("created").and_then(json::Node::as_u64);
+    Some(serde_json::json!({
+        "id": name("id")?, "model": name("model").unwrap_or_default(),
+        "created": created.unwrap_or_default(),
+    }))
+}
+
+fn strings<'a>(value: &'a serde_json::Value, out: &mut Vec<&'a str>) {
+    match value {
+        serde_json::Value::String(text) => out.push(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| strings(item, out)),
+        serde_json::Value::Object(members) => {
+            for (key, value) in members {
+                out.push(key);
+                strings(value, out);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Bytes of events for each byte of `hold_bytes`.
+const EVENT_WEIGHT: usize = 64;
+/// Lanes of one stream.
+const LANES: usize = 1024;
+const DONE: &str = "[DONE]";
+/// Texts that stand alone and are remembered, so that an id is read once.
+const SEEN_TEXTS: usize = 1024;

@@ -1,0 +1,362 @@
+#![expect(clippy::string_slice, reason = "the cuts are at characters")]
+
+use std::sync::{Arc, LazyLock};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use troth_policies::Verdict;
+
+use super::state::{Ending, State};
+use crate::{gateway::Gateway, sse, testing};
+
+static GATEWAY: LazyLock<Arc<Gateway>> = LazyLock::new(testing::gateway);
+
+/// What came of a stream: its verdict, and each piece in which it left.
+#[derive(Debug, PartialEq)]
+struct Played {
+    verdict: Verdict,
+    pieces: Vec<Vec<u8>>,
+}
+
+impl Played {
+    fn bytes(&self) -> Vec<u8> {
+        self.pieces.concat()
+    }
+
+    /// The text of a choice, as a client joins it.
+    fn text(&self, choice: u64, pointer: &str) -> String {
+        let mut parser = sse::Parser::new(1 << 20);
+        let events = parser.push(&self.bytes()).unwrap();
+        let mut text = String::new();
+        for data in events.into_iter().filter_map(|event| event.data) {
+            let Ok(value) = serde_json::from_str::<Value>(&data) else { continue };
+            for one in value["choices"].as_array().into_iter().flatten() {
+                if one["index"] == choice {
+                    text.push_str(one.pointer(pointer).and_then(Value::as_str).unwrap_or_default());
+                }
+            }
+        }
+        text
+    }
+
+    fn finish_reasons(&self) -> Vec<String> {
+        let text = String::from_utf8(self.bytes()).unwrap();
+        text.lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .filter_map(|data| serde_json::from_str::<Value>(data).ok())
+            .filter_map(|value| Some(value["choices"][0]["finish_reason"].as_str()?.to_owned()))
+            .collect()
+    }
+}
+
+/// Plays packets through the state as the task does, without a classifier.
+fn play(packets: &[&[u8]]) -> Played {
+    let (answer, ledger) = testing::answer(&GATEWAY);
+    let mut state = State::new(answer, ledger);
+    let mut pieces = Vec::new();
+    let mut ending = Ending::Eof;
+    for packet in packets {
+        match state.packet(packet) {
+            Err(fault) => ending = fault,
+            Ok(_) => {
+                pieces.push(state.cleared());
+                ending = state.ending().unwrap_or(Ending::Eof);
+            }
+        }
+        if ending != Ending::Eof {
+            break;
+        }
+    }
+    if ending == Ending::Eof {
+        ending = state.finish_lanes().err().or(state.ending()).unwrap_or(Ending::Eof);
+    }
+    if ending == Ending::Eof {
+        let (before, last) = state.rest();
+        pieces.extend([before, last]);
+    } else {
+        pieces.extend(state.tail(&ending));
+    }
+    pieces.retain(|piece| !piece.is_empty());
+    Played { verdict: state.ledger.judgement().verdict, pieces }
+}
+
+fn chunk(choice: u64, delta: Value, finish: Option<&str>) -> Vec<u8> {
+    sse::event(
+        &json!({
+            "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 7, "model": "m",
+            "choices": [{ "index": choice, "delta": delta, "finish_reason": finish }],
+        })
+        .to_string(),
+    )
+}
+
+/// A stream that says `text` in deltas that end at `cuts`.
+fn stream(text: &str, cuts: &[usize]) -> Vec<u8> {
+    let mut out = chunk(0, json!({ "role": "assistant", "content": "" }), None);
+    let mut at = 0;
+    let ends = cuts.iter().copied().chain([text.len()]);
+    for end in ends.filter(|end| text.is_char_boundary(*end)) {
+        if end > at {
+            out.extend(chunk(0, json!({ "content": &text[at..end] }), None));
+            at = end;
+        }
+    }
+    out.extend(chunk(0, json!({}), Some("stop")));
+    out.extend(sse::event("[DONE]"));
+    out
+}
+
+const TEXTS: &[(&str, Verdict, &str)] = &[
+    ("Nothing to see: 你好, caf\u{e9}.", Verdict::Allow, "Nothing to see: 你好, caf\u{e9}."),
+    ("a KEY12345 b", Verdict::Redact, "a [REDACTED:secret] b"),
+    ("KEY1234", Verdict::Redact, "[REDACTED:secret]"),
+    ("KEY123", Verdict::Allow, "KEY123"),
+    ("KEKEY1234KEY99KEY", Verdict::Redact, "KE[REDACTED:secret]KEY99KEY"),
+    ("x KEY1234 y. stop right there, KEY5678", Verdict::Block, "x [REDACTED:secret] y. "),
+    ("stop right here", Verdict::Allow, "stop right here"),
+    ("Ｋ stop RIGHT the\u{200b}re now", Verdict::Block, "Ｋ "),
+];
+
+#[test]
+fn every_split_of_the_deltas_gives_the_same_verdict_and_text() {
+    for (text, verdict, released) in TEXTS {
+        let every: Vec<usize> = (1..text.len()).collect();
+        let mut splits: Vec<Vec<usize>> = vec![vec![], every];
+        splits.extend((1..text.len()).map(|cut| vec![cut]));
+        splits.extend(
+            (1..text.len()).flat_map(|a| (a + 1..text.len()).step_by(3).map(move |b| vec![a, b])),
+        );
+        for cuts in splits {
+            let played = play(&[&stream(text, &cuts)]);
+            let got = played.text(0, "/delta/content");
+            assert_eq!((played.verdict, got.as_str()), (*verdict, *released), "{text} {cuts:?}");
+        }
+    }
+}
+
+#[test]
+fn every_split_of_the_bytes_gives_the_same_bytes() {
+    for (text, ..) in TEXTS {
+        let bytes = stream(text, &[3, 7, 9]);
+        let whole = play(&[&bytes]);
+        for cut in 1..bytes.len() {
+            let split = play(&[&bytes[..cut], &bytes[cut..]]);
+            assert_eq!(split.verdict, whole.verdict, "{text} {cut}");
+            assert_eq!(split.bytes(), whole.bytes(), "{text} {cut}");
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(play(&single).bytes(), whole.bytes(), "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_redacted_keeps_its_bytes() {
+    let odd = b": keepalive\r\n\r\nid: 9\r\ndata: { \"choices\" : [ {\"index\":0,\r\ndata: \
+        \"delta\":{\"content\":\"\\u4f60 a\"}} ] }\r\n\r\ndata: [DONE]\r\n\r\n";
+    assert_eq!(play(&[odd]).bytes(), odd);
+    let bytes = stream("nothing", &[2, 4]);
+    assert_eq!(play(&[&bytes]).bytes(), bytes);
+}
+
+#[test]
+fn a_delta_leaves_before_the_stream_has_ended() {
+    let packets = [
+        chunk(0, json!({ "content": "Good " }), None),
+        chunk(0, json!({ "content": "morning" }), None),
+        chunk(0, json!({}), Some("stop")),
+    ];
+    let (answer, ledger) = testing::answer(&GATEWAY);
+    let mut state = State::new(answer, ledger);
+    state.packet(&packets[0]).unwrap();
+    assert_eq!(state.cleared(), packets[0]);
+}
+
+#[test]
+fn nothing_of_a_secret_ever_leaves() {
+    let text = "the key is KEY123456789 and more";
+    let bytes = stream(text, &(1..text.len()).collect::<Vec<_>>());
+    let packets: Vec<&[u8]> = bytes.chunks(5).collect();
+    let played = play(&packets);
+    let mut sent = Vec::new();
+    for piece in &played.pieces {
+        sent.extend_from_slice(piece);
+        let said = Played { verdict: played.verdict, pieces: vec![sent.clone()] };
+        assert!(!said.text(0, "/delta/content").contains("KEY1"), "{said:?}");
+    }
+    assert_eq!(played.text(0, "/delta/content"), "the key is [REDACTED:secret] and more");
+}
+
+fn call(fragments: &[&str]) -> Vec<u8> {
+    let mut out = chunk(0, json!({ "role": "assistant", "content": null }), None);
+    let named = json!({ "tool_calls": [{ "index": 0, "id": "c", "type": "function",
+        "function": { "name": "send", "arguments": "" } }] });
+    out.extend(chunk(0, named, None));
+    for fragment in fragments {
+        let delta = json!({ "tool_calls": [{ "index": 0,
+            "function": { "arguments": fragment } }] });
+        out.extend(chunk(0, delta, None));
+    }
+    out.extend(chunk(0, json!({}), Some("tool_calls")));
+    out.extend(sse::event("[DONE]"));
+    out
+}
+
+#[test]
+fn a_tool_call_is_judged_whole_before_any_of_it_is_shown() {
+    let arguments = "/delta/tool_calls/0/function/arguments";
+    let good = call(&["{\"to\":", "\"bob\"}"]);
+    let played = play(&[&good]);
+    assert_eq!((played.verdict, played.bytes()), (Verdict::Allow, good));
+    for bad in [
+        vec!["{\"to\":", "\"mallory\"}"],
+        vec!["{\"to\":[\"bob\",\"mal", "lory\"]}"],
+        vec!["{\"to\":\"\\u006dallory\"}"],
+        vec!["{\"to\":\"bob\",\"to\":\"mallory\"}"],
+        vec!["{\"x\":\"\\u0073top right there\"}"],
+    ] {
+        let played = play(&[&call(&bad)]);
+        assert_eq!(played.verdict, Verdict::Block, "{bad:?}");
+        assert_eq!(played.text(0, arguments), "", "{bad:?}");
+        assert!(!String::from_utf8(played.bytes()).unwrap().contains("send"), "{bad:?}");
+        assert_eq!(played.finish_reasons(), ["content_filter"], "{bad:?}");
+    }
+    let secret = play(&[&call(&["{\"x\":\"KE", "Y12345\"}"])]);
+    assert_eq!(secret.text(0, arguments), "{\"x\":\"[REDACTED:secret]\"}");
+}
+
+#[test]
+fn a_call_that_goes_on_after_its_end_is_stopped() {
+    let mut bytes = call(&["{\"to\":\"bob\"}"]);
+    bytes.truncate(bytes.len() - sse::event("[DONE]").len());
+    let more = json!({ "tool_calls": [{ "index": 0,
+        "function": { "arguments": ",\"to\":\"mallory\"" } }] });
+    bytes.extend(chunk(0, more, None));
+    bytes.extend(sse::event("[DONE]"));
+    let played = play(&[&bytes]);
+    assert_eq!(played.verdict, Verdict::Block);
+    assert!(!String::from_utf8(played.bytes()).unwrap().contains("mallory"));
+}
+
+#[test]
+fn every_choice_and_every_lane_is_screened() {
+    for delta in [
+        json!({ "refusal": "stop right there" }),
+        json!({ "reasoning_content": "stop right there" }),
+        json!({ "brand_new": { "nested": ["stop right there"] } }),
+    ] {
+        let mut bytes = chunk(1, delta.clone(), None);
+        bytes.extend(sse::event("[DONE]"));
+        assert_eq!(play(&[&bytes]).verdict, Verdict::Block, "{delta}");
+    }
+    // What cannot be taken out of an event keeps the event from leaving, and
+    // what only lenient parsers read ends the stream.
+    for odd in [
+        "data: stop right there\n\n",
+        ": stop right there\n\ndata: [DONE]\n\n",
+        "event: stop right there\ndata: {}\n\n",
+        "data: {\"id\":\"stop right there\",\"choices\":[]}\n\n",
+        "data: {\"stop right there\":1}\n\n",
+        "data: {\"error\":{\"message\":\"KEY12345 \"}}\n\n",
+        "data: {\"choices\":[],\"choices\":[\"stop\"]}\n\n",
+        "data: {\"choices\":{\"0\":\"stop\"}}\n\n",
+        "data: {\"choices\":[\"stop\"]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":\"stop\"}]}\n\n",
+        "data: {\"x\":NaN,\"stop\":1}\n\n",
+        "data: KEY12345 \n\n",
+    ] {
+        let out = String::from_utf8(play(&[odd.as_bytes()]).bytes()).unwrap();
+        assert!(!out.contains("stop") && !out.contains("KEY1"), "{odd:?} gave {out:?}");
+    }
+}
+
+#[test]
+fn a_finding_in_one_lane_does_not_free_another() {
+    let both = json!({ "content": "stop right there now", "reasoning": "KEY1234 x" });
+    let out = String::from_utf8(play(&[&chunk(0, both, None)]).bytes()).unwrap();
+    assert!(!out.contains("stop") && !out.contains("KEY1"), "{out}");
+    let twice = json!({ "content": "stop right there.", "reasoning": "stop right there." });
+    let out = String::from_utf8(play(&[&chunk(0, twice, None)]).bytes()).unwrap();
+    assert!(!out.contains("stop"), "{out}");
+}
+
+#[test]
+fn a_byte_order_mark_hides_nothing() {
+    let mut bytes = "\u{feff}".as_bytes().to_vec();
+    bytes.extend(chunk(0, json!({ "content": "KEY1234 x" }), None));
+    let out = String::from_utf8(play(&[&bytes]).bytes()).unwrap();
+    assert!(out.contains("[REDACTED:secret] x") && !out.contains("KEY1"), "{out}");
+}
+
+#[test]
+fn a_tool_has_one_name() {
+    let named = |function: Value| {
+        chunk(0, json!({ "tool_calls": [{ "index": 0, "id": "c", "function": function }] }), None)
+    };
+    let twice =
+        [named(json!({ "name": "send", "arguments": "" })), named(json!({ "name": "other" }))]
+            .concat();
+    assert_eq!(play(&[&twice]).verdict, Verdict::Block);
+    let object = named(json!({ "name": "send", "arguments": { "to": "mallory" } }));
+    assert_eq!(play(&[&object]).verdict, Verdict::Block);
+    let both = chunk(
+        0,
+        json!({ "tool_calls": [{ "index": 0, "id": "c", "function": { "name": "a" },
+            "custom": { "name": "b", "input": "x" } }] }),
+        None,
+    );
+    assert_eq!(play(&[&both]).verdict, Verdict::Block);
+    let again = [
+        named(json!({ "name": "send", "arguments": "{}" })),
+        chunk(0, json!({ "tool_calls": [{ "index": 0, "id": "d" }] }), None),
+    ]
+    .concat();
+    assert_eq!(play(&[&again]).verdict, Verdict::Block);
+}
+
+#[test]
+fn tokens_go_with_the_text_that_they_repeat() {
+    let bytes = sse::event(
+        &json!({ "choices": [{ "index": 0, "delta": { "content": "KEY1234 " },
+            "logprobs": { "content": [{ "token": "KEY" }, { "token": "1234" }, { "token": " " }] } }] })
+        .to_string(),
+    );
+    let out = String::from_utf8(play(&[&bytes, &sse::event("[DONE]")]).bytes()).unwrap();
+    assert!(out.contains("[REDACTED:secret]") && out.contains("\"logprobs\":null"), "{out}");
+    assert!(!out.contains("1234"), "{out}");
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let named = json!({ "tool_calls": [{ "index": 0, "function": { "name": "f" } }] });
+    let mut bytes = chunk(0, named, None);
+    for _ in 0..800 {
+        let delta = json!({ "tool_calls": [{ "index": 0,
+            "function": { "arguments": "x".repeat(100) } }] });
+        bytes.extend(chunk(0, delta, None));
+    }
+    let packets: Vec<&[u8]> = bytes.chunks(4096).collect();
+    assert_eq!(play(&packets).verdict, Verdict::Block);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn any_text_any_cut(
+        text in "(KEY|[0-9]{1,5}|stop |right |there|[a-c 你é]{1,3}){0,12}",
+        cuts in prop::collection::vec(0usize..64, 0..8),
+        packet in 1usize..200,
+    ) {
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+        cuts.sort_unstable();
+        let whole = play(&[&stream(&text, &[])]);
+        let bytes = stream(&text, &cuts);
+        let packets: Vec<&[u8]> = bytes.chunks(packet).collect();
+        let split = play(&packets);
+        prop_assert_eq!(split.verdict, whole.verdict);
+        prop_assert_eq!(
+            split.text(0, "/delta/content"),
+            whole.text(0, "/delta/content")
+        );
+        prop_assert_eq!(split.finish_reasons(), whole.finish_reasons());
+    }
+}

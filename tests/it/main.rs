@@ -1,0 +1,24 @@
+//! The whole program under test; a module for each promise.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests: what fails fails loudly, in its place"
+)]
+
+mod arrows;
+mod audit;
+mod census;
+mod check;
+mod clients;
+mod crash;
+mod demo;
+mod drain;
+mod foreign;
+mod limits;
+mod operate;
+mod screening;
+mod silence;
+mod stream;
+mod tidy;
