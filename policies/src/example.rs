@@ -16,7 +16,7 @@ use crate::{
     explain::{Explanation, Question},
     labels::Labels,
     manifest::{ID_RULE, is_id},
-    segment::{Origin, Segment, Surface},
+    segment::{Segment, Surface},
     source::Source,
     tomlfile::{TomlFile, cut},
     trace::Trace,
@@ -251,12 +251,7 @@ fn usual_action(surface: Surface) -> Action {
 }
 
 fn segment<'a>(index: u32, surface: Surface, tool: Option<&'a str>, text: &'a str) -> Segment<'a> {
-    let origin = match surface {
-        Surface::UserPrompt | Surface::SocialText => Origin::User,
-        Surface::ToolOutput => Origin::Tool,
-        Surface::ToolCall | Surface::ModelOutput => Origin::Model,
-        Surface::ToolDefinition | Surface::SystemPrompt => Origin::Operator,
-    };
+    let origin = surface.origin();
     Segment { index, pointer: "", channel: surface.channel(), origin, tool, text }
 }
 

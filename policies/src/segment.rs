@@ -146,6 +146,17 @@ impl Surface {
         }
     }
 
+    /// Who usually says what stands there.
+    #[must_use]
+    pub fn origin(self) -> Origin {
+        match self {
+            Surface::UserPrompt | Surface::SocialText => Origin::User,
+            Surface::ToolOutput => Origin::Tool,
+            Surface::ToolCall | Surface::ModelOutput => Origin::Model,
+            Surface::ToolDefinition | Surface::SystemPrompt => Origin::Operator,
+        }
+    }
+
     /// The surface of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Surface> {

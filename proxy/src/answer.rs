@@ -144,7 +144,7 @@ async fn whole(
             return Ok(response);
         }
     };
-    ledger.released(&body);
+    ledger.released(&body, 0);
     let sealed = ledger.close().await?;
     let mut response = Response::new(full(body.clone()));
     *response.status_mut() = status;

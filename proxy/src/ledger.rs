@@ -5,7 +5,7 @@
 //! client that leaves, a task that is cancelled and a thread that panics all
 //! leave exactly one.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use troth_attest::{
     AppendError, Commitment, CommitmentMac, Committer, CoverageRow, Decoded, DetectorResult,
@@ -40,6 +40,8 @@ pub(crate) struct Opening {
     pub(crate) principal: String,
     /// What is asked.
     pub(crate) action: &'static str,
+    /// How long it waits for a record to be durable.
+    pub(crate) patience: Duration,
 }
 
 /// The account of one exchange.
@@ -59,9 +61,9 @@ pub(crate) struct Ledger {
     detectors: BTreeMap<(String, &'static str), DetectorResult>,
     judgement: Judgement,
     /// Bytes that left before the verdict that covers them.
-    pub(crate) released_before: u64,
+    released_before: u64,
     /// Bytes that left after it.
-    pub(crate) released_after: u64,
+    released_after: u64,
     /// The upstream's status.
     pub(crate) upstream_status: Option<u16>,
     /// The model that the upstream says it is.
@@ -71,6 +73,8 @@ pub(crate) struct Ledger {
     timings: BTreeMap<String, u64>,
     fail: Option<Enforcement>,
     forwarded: bool,
+    /// The intent is not durable in time: nobody waits for it here any more.
+    stalled: bool,
     done: bool,
 }
 
@@ -89,6 +93,9 @@ pub(crate) enum EvidenceFault {
     /// The log took no record.
     #[error("the evidence log takes no record: {0}")]
     Append(#[from] AppendError),
+    /// The log took a record and did not make it durable in time.
+    #[error("the evidence log did not answer within `commit_timeout_ms`")]
+    Stalled,
     /// The keys for commitments cannot be had.
     #[error("the evidence log has no key: {0}")]
     Vault(#[from] troth_attest::VaultError),
@@ -126,6 +133,7 @@ impl Ledger {
             timings: BTreeMap::new(),
             fail: None,
             forwarded: false,
+            stalled: false,
             // Until an intent stands there is nothing to close.
             done: true,
         };
@@ -194,16 +202,24 @@ impl Ledger {
     }
 
     async fn settle_intent(&mut self) -> Result<(), EvidenceFault> {
-        if let IntentState::Waiting(pending) = &mut self.intent {
-            match pending.await {
-                Ok(sealed) => self.intent = IntentState::Durable(sealed.index),
-                Err(fault) => {
-                    self.intent = IntentState::Lost;
-                    return Err(fault.into());
-                }
+        let IntentState::Waiting(pending) = &mut self.intent else { return Ok(()) };
+        if self.stalled {
+            return Err(EvidenceFault::Stalled);
+        }
+        match tokio::time::timeout(self.opening.patience, pending).await {
+            Ok(Ok(sealed)) => {
+                self.intent = IntentState::Durable(sealed.index);
+                Ok(())
+            }
+            Ok(Err(fault)) => {
+                self.intent = IntentState::Lost;
+                Err(fault.into())
+            }
+            Err(_) => {
+                self.stalled = true;
+                Err(EvidenceFault::Stalled)
             }
         }
-        Ok(())
     }
 
     /// The request goes to the upstream now.
@@ -218,9 +234,11 @@ impl Ledger {
         }
     }
 
-    /// Bytes that the client gets.
-    pub(crate) fn released(&mut self, bytes: &[u8]) {
-        self.released_after += bytes.len() as u64;
+    /// Bytes that the client gets, `early` of them before every detector has
+    /// spoken about them.
+    pub(crate) fn released(&mut self, bytes: &[u8], early: u64) {
+        self.released_before += early;
+        self.released_after += bytes.len() as u64 - early;
         if let Some(mac) = &mut self.released_mac {
             mac.update(bytes);
         }
@@ -320,7 +338,13 @@ impl Ledger {
             self.measure(verdict);
             return Ok(None);
         };
-        self.settle_intent().await?;
+        match self.settle_intent().await {
+            Err(EvidenceFault::Stalled) => {
+                self.leave(RecordVerdict::Error, "evidence_unavailable");
+                return Err(EvidenceFault::Stalled);
+            }
+            settled => settled?,
+        }
         let IntentState::Durable(intent) = self.intent else {
             return Err(AppendError::Closed.into());
         };
@@ -331,17 +355,51 @@ impl Ledger {
         // then would take the outcome with it; a full queue is waited for by a
         // task of its own.
         let record = Record::Outcome(Box::new(outcome));
-        let pending = match evidence.log.append(record.clone()) {
+        let sealing = match evidence.log.append(record.clone()) {
             Err(AppendError::QueueFull) => {
-                let patient = append_patiently(evidence, record);
-                self.tasks.run("outcome", patient).await.ok_or(AppendError::Closed)??
+                Sealing::Queue(self.tasks.run("outcome", append_patiently(evidence, record)))
             }
-            other => other?,
+            other => Sealing::Log(other?),
         };
         if self.opening.route.commit == Commit::Async {
             return Ok(None);
         }
-        Ok(Some(pending.await?))
+        let sealed = async {
+            let pending = match sealing {
+                Sealing::Queue(queued) => queued.await.ok_or(AppendError::Closed)??,
+                Sealing::Log(pending) => pending,
+            };
+            pending.await
+        };
+        match tokio::time::timeout(self.opening.patience, sealed).await {
+            Ok(sealed) => Ok(Some(sealed?)),
+            Err(_) => Err(EvidenceFault::Stalled),
+        }
+    }
+
+    /// Ends the account without anybody who waits: the outcome follows when
+    /// the intent stands.
+    fn leave(&mut self, verdict: RecordVerdict, reason: &'static str) {
+        self.done = true;
+        self.measure(verdict);
+        let Some(evidence) = self.evidence.clone() else { return };
+        let intent = std::mem::replace(&mut self.intent, IntentState::Lost);
+        let outcome = self.outcome(0, verdict, Some(reason));
+        self.tasks.spawn("abort", async move {
+            let index = match intent {
+                IntentState::Durable(index) => index,
+                IntentState::Waiting(pending) => match pending.await {
+                    Ok(sealed) => sealed.index,
+                    // No intent stands: there is nothing to close.
+                    Err(_) => return,
+                },
+                IntentState::None | IntentState::Lost => return,
+            };
+            let record = Record::Outcome(Box::new(Outcome { intent: index, ..outcome }));
+            if let Err(fault) = append_patiently(evidence, record).await {
+                tracing::error!(%fault, "an aborted exchange has no outcome yet");
+            }
+        });
     }
 
     fn measure(&self, verdict: RecordVerdict) {
@@ -421,32 +479,19 @@ impl Drop for Ledger {
         if self.done {
             return;
         }
-        self.done = true;
         let (verdict, reason) = if std::thread::panicking() {
             (RecordVerdict::Error, "panic")
         } else {
             (RecordVerdict::Abort, "client")
         };
-        self.measure(verdict);
-        let Some(evidence) = self.evidence.clone() else { return };
-        let intent = std::mem::replace(&mut self.intent, IntentState::Lost);
-        let outcome = self.outcome(0, verdict, Some(reason));
-        self.tasks.spawn("abort", async move {
-            let index = match intent {
-                IntentState::Durable(index) => index,
-                IntentState::Waiting(pending) => match pending.await {
-                    Ok(sealed) => sealed.index,
-                    // No intent stands: there is nothing to close.
-                    Err(_) => return,
-                },
-                IntentState::None | IntentState::Lost => return,
-            };
-            let record = Record::Outcome(Box::new(Outcome { intent: index, ..outcome }));
-            if let Err(fault) = append_patiently(evidence, record).await {
-                tracing::error!(%fault, "an aborted exchange has no outcome yet");
-            }
-        });
+        self.leave(verdict, reason);
     }
+}
+
+/// Where an outcome is on its way to the log.
+enum Sealing<Q> {
+    Queue(Q),
+    Log(Pending),
 }
 
 /// Appends an outcome; a full queue is waited for, since the intent stands and

@@ -15,7 +15,7 @@ mod state;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, stream::FuturesOrdered};
 use http::{Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -30,7 +30,7 @@ use crate::{
     receipt, upstream,
 };
 
-use state::{Ending, Scoring, State};
+use state::{Ending, Out, Scoring, State};
 
 /// Answers with a stream and starts its task.
 pub(crate) fn start(
@@ -48,7 +48,7 @@ pub(crate) fn start(
     let tasks = answer.gateway.shared.tasks.clone();
     let patience = answer.gateway.limits().idle_timeout();
     let state = State::new(answer, ledger);
-    let pump = Pump { state, frames, patience, scoring: FuturesUnordered::new() };
+    let pump = Pump { state, frames, patience, scoring: FuturesOrdered::new() };
     tasks.spawn("stream", pump.run(body));
     response
 }
@@ -57,8 +57,9 @@ struct Pump {
     state: State,
     frames: Frames,
     patience: Duration,
-    /// Scores under way, in `race` mode.
-    scoring: FuturesUnordered<Scoring>,
+    /// Scores under way, in `race` mode; taken in the order of the text, so
+    /// that what was judged is always a beginning of it.
+    scoring: FuturesOrdered<Scoring>,
 }
 
 /// The client is gone.
@@ -125,7 +126,7 @@ impl Pump {
     async fn score(&mut self) -> Option<Ending> {
         for scoring in self.state.due(false) {
             if self.state.races() {
-                self.scoring.push(scoring);
+                self.scoring.push_back(scoring);
             } else {
                 let scored = scoring.await;
                 self.state.scored(scored);
@@ -136,16 +137,16 @@ impl Pump {
 
     /// Sends what is cleared.
     async fn release(&mut self) -> Result<Option<Ending>, Gone> {
-        let bytes = self.state.cleared();
-        if !bytes.is_empty() {
-            self.send(bytes).await?;
+        let out = self.state.cleared();
+        if !out.bytes.is_empty() {
+            self.send(out).await?;
         }
         Ok(self.state.ending())
     }
 
-    async fn send(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
-        self.state.ledger.released(&bytes);
-        push(&self.frames, self.patience, bytes).await
+    async fn send(&mut self, out: Out) -> Result<(), Gone> {
+        self.state.ledger.released(&out.bytes, out.early);
+        push(&self.frames, self.patience, out.bytes).await
     }
 
     /// The end: the last texts are judged, the outcome sealed, and only then
@@ -156,11 +157,11 @@ impl Pump {
             if let Err(fault) = self.state.finish_lanes() {
                 ending = fault;
             }
-            for scoring in self.state.due(true) {
-                let scored = scoring.await;
+            while let Some(scored) = self.scoring.next().await {
                 self.state.scored(scored);
             }
-            while let Some(scored) = self.scoring.next().await {
+            for scoring in self.state.due(true) {
+                let scored = scoring.await;
                 self.state.scored(scored);
             }
             self.state.nothing_is_left_unjudged();
@@ -169,17 +170,20 @@ impl Pump {
             }
         }
         if matches!(ending, Ending::Blocked) {
-            // In `gate`, what stood before the end still wants its scores.
+            // What stood before the end still wants its scores.
+            while let Some(scored) = self.scoring.next().await {
+                self.state.scored(scored);
+            }
             for scoring in self.state.due(true) {
                 let scored = scoring.await;
                 self.state.scored(scored);
             }
             ending = self.state.ending().unwrap_or(ending);
         }
-        let mut last = Vec::new();
+        let mut last = Out::default();
         if matches!(ending, Ending::Eof) {
             let (before, end) = self.state.rest();
-            if !before.is_empty() {
+            if !before.bytes.is_empty() {
                 self.send(before).await?;
             }
             last = end;
@@ -187,7 +191,7 @@ impl Pump {
             last = tail;
         }
         let State { answer, mut ledger, .. } = self.state;
-        ledger.released(&last);
+        ledger.released(&last.bytes, last.early);
         let closed = match &ending {
             Ending::Upstream(_) | Ending::Unreadable(_) => ledger.fail(ending.code()).await,
             Ending::Unscreened => ledger.fail("unscreened").await,
@@ -206,10 +210,10 @@ impl Pump {
         {
             push(&self.frames, self.patience, comment).await?;
         }
-        if last.is_empty() {
+        if last.bytes.is_empty() {
             return Ok(());
         }
-        push(&self.frames, self.patience, last).await
+        push(&self.frames, self.patience, last.bytes).await
     }
 }
 

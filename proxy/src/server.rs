@@ -16,6 +16,7 @@ use tokio::{
     net::{TcpListener, UnixListener},
     sync::Semaphore,
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::Service;
 
 pub(crate) use tls::{TlsFault, acceptor};
@@ -29,60 +30,17 @@ pub(crate) type InForce = Arc<ArcSwap<Gateway>>;
 /// exchanges under way.
 pub(crate) async fn serve_applications(
     listener: TcpListener,
-    tls: Option<tokio_rustls::TlsAcceptor>,
+    tls: Option<TlsAcceptor>,
     in_force: InForce,
     tasks: Tasks,
 ) {
     let limits = in_force.load().limits().clone();
-    let connections = Arc::new(Semaphore::new(limits.connections));
-    let graceful = GracefulShutdown::new();
-    loop {
-        let permit = tokio::select! {
-            () = tasks.stopped() => break,
-            permit = connections.clone().acquire_owned() => permit,
-        };
-        let Ok(permit) = permit else { break };
-        let stream = tokio::select! {
-            () = tasks.stopped() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(fault) => {
-                    accept_failed(&fault).await;
-                    continue;
-                }
-            },
-        };
-        if let Err(fault) = stream.set_nodelay(true) {
-            tracing::debug!(%fault, "cannot set TCP_NODELAY");
-        }
-        let watcher = graceful.watcher();
-        let (in_force, limits, tls) = (in_force.clone(), limits.clone(), tls.clone());
-        tasks.spawn("connection", async move {
-            let serve = move |request: Request<Incoming>| {
-                let in_force = in_force.clone();
-                async move { answer(&in_force, request).await }
-            };
-            if !speaks(stream.readable(), &limits).await {
-                return;
-            }
-            match tls {
-                None => connection(TokioIo::new(stream), &limits, watcher, serve).await,
-                Some(tls) => {
-                    let handshake = tls.accept(stream);
-                    match tokio::time::timeout(limits.header_timeout(), handshake).await {
-                        Ok(Ok(stream)) => {
-                            connection(TokioIo::new(stream), &limits, watcher, serve).await;
-                        }
-                        Ok(Err(fault)) => tracing::debug!(%fault, "TLS handshake failed"),
-                        Err(_) => tracing::debug!("TLS handshake timed out"),
-                    }
-                }
-            }
-            drop(permit);
-        });
-    }
-    drop(listener);
-    drain(graceful, limits.drain_timeout()).await;
+    let bounds = Bounds { connections: limits.connections, drain: limits.drain_timeout(), limits };
+    let service = move |request: Request<Incoming>| {
+        let in_force = in_force.clone();
+        async move { answer(&in_force, request).await }
+    };
+    serve(listener, tls, bounds, tasks, service).await;
 }
 
 /// One request of an application: a receipt, or an exchange.
@@ -98,14 +56,37 @@ async fn answer(
 }
 
 /// Serves a small HTTP service until the tasks are told to stop.
-pub(crate) async fn serve_small<L, F, R>(mut listener: L, limits: Limits, tasks: Tasks, service: F)
+pub(crate) async fn serve_small<L, F, R>(listener: L, limits: Limits, tasks: Tasks, service: F)
 where
     L: Listener,
     F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
+    let bounds = Bounds { connections: SMALL_CONNECTIONS, drain: SMALL_DRAIN, limits };
+    serve(listener, None, bounds, tasks, service).await;
+}
+
+struct Bounds {
+    connections: usize,
+    /// Time for the exchanges under way at the end.
+    drain: Duration,
+    limits: Limits,
+}
+
+async fn serve<L, F, R>(
+    mut listener: L,
+    tls: Option<TlsAcceptor>,
+    bounds: Bounds,
+    tasks: Tasks,
+    service: F,
+) where
+    L: Listener,
+    F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+{
+    let Bounds { connections, drain, limits } = bounds;
+    let connections = Arc::new(Semaphore::new(connections));
     let graceful = GracefulShutdown::new();
-    let connections = Arc::new(Semaphore::new(SMALL_CONNECTIONS));
     loop {
         let permit = tokio::select! {
             () = tasks.stopped() => break,
@@ -123,15 +104,55 @@ where
             },
         };
         let (watcher, limits, service) = (graceful.watcher(), limits.clone(), service.clone());
+        let (tls, stop) = (tls.clone(), tasks.clone());
         tasks.spawn("connection", async move {
-            if !speaks(L::speaks(&stream), &limits).await {
-                return;
+            let opening = async {
+                if !speaks(L::speaks(&stream), &limits).await {
+                    return None;
+                }
+                match tls {
+                    None => Some(Wire::Plain(stream)),
+                    Some(tls) => handshake(&tls, stream, &limits).await,
+                }
+            };
+            // A peer that has said nothing yet must not hold a stop.
+            let opened = tokio::select! {
+                biased;
+                opened = opening => opened,
+                () = stop.stopped() => None,
+            };
+            match opened {
+                None => {}
+                Some(Wire::Plain(stream)) => {
+                    connection(TokioIo::new(stream), &limits, watcher, service).await;
+                }
+                Some(Wire::Tls(stream)) => {
+                    connection(TokioIo::new(*stream), &limits, watcher, service).await;
+                }
             }
-            connection(TokioIo::new(stream), &limits, watcher, service).await;
             drop(permit);
         });
     }
-    drain(graceful, SMALL_DRAIN).await;
+    drop(listener);
+    drained(graceful, drain).await;
+}
+
+/// A connection that can be spoken on.
+enum Wire<S> {
+    Plain(S),
+    Tls(Box<TlsStream<S>>),
+}
+
+async fn handshake<S>(tls: &TlsAcceptor, stream: S, limits: &Limits) -> Option<Wire<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match tokio::time::timeout(limits.header_timeout(), tls.accept(stream)).await {
+        Ok(Ok(stream)) => return Some(Wire::Tls(Box::new(stream))),
+        Ok(Err(fault)) => tracing::debug!(%fault, "TLS handshake failed"),
+        Err(_) => tracing::debug!("TLS handshake timed out"),
+    }
+    None
 }
 
 /// Where connections come from.
@@ -154,7 +175,11 @@ impl Listener for TcpListener {
     }
 
     async fn next(&mut self) -> std::io::Result<Self::Stream> {
-        self.accept().await.map(|(stream, _)| stream)
+        let (stream, _) = self.accept().await?;
+        if let Err(fault) = stream.set_nodelay(true) {
+            tracing::debug!(%fault, "cannot set TCP_NODELAY");
+        }
+        Ok(stream)
     }
 }
 
@@ -206,7 +231,7 @@ async fn connection<I, F, R>(
     }
 }
 
-async fn drain(graceful: GracefulShutdown, within: Duration) {
+async fn drained(graceful: GracefulShutdown, within: Duration) {
     if tokio::time::timeout(within, graceful.shutdown()).await.is_err() {
         tracing::warn!("exchanges under way did not end in `drain_timeout_ms`");
     }

@@ -159,6 +159,31 @@ fn a_wrong_onnx_runtime_is_refused_and_nothing_panics() {
 }
 
 #[test]
+fn scan_reads_each_surface_as_what_it_is() {
+    let surfaces = [
+        ("user_prompt", "user"),
+        ("tool_output", "tool_result"),
+        ("tool_call", "tool_call"),
+        ("tool_definition", "tool_definition"),
+        ("model_output", "assistant"),
+        ("system_prompt", "system"),
+        ("social_text", "social"),
+    ];
+    let lines: String = surfaces
+        .iter()
+        .map(|(surface, _)| {
+            format!("{{\"id\": \"{surface}\", \"text\": \"x\", \"surface\": \"{surface}\"}}\n")
+        })
+        .collect();
+    let done = Troth::command(&["scan", "--no-models"], &lines).exits(0);
+    for (line, (surface, channel)) in done.out.lines().zip(surfaces) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["id"], surface);
+        assert_eq!(line["coverage"]["rows"][0]["channel"], channel, "{line}");
+    }
+}
+
+#[test]
 fn scan_answers_line_by_line_in_order() {
     let lines = [
         r#"{"id": "a", "text": "What a fine day."}"#,

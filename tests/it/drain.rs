@@ -49,6 +49,21 @@ fn a_stop_without_work_is_quick_and_good() {
 }
 
 #[test]
+fn peers_that_say_nothing_do_not_hold_a_stop() {
+    let model = Model::start();
+    // The time for a head is longer than any test waits for the end of a process.
+    let settings =
+        Settings::rules().limit("header_timeout_ms = 600000").limit("drain_timeout_ms = 600000");
+    let mut troth = Troth::start(&settings, &model.address);
+    let silent: Vec<_> = [troth.address.clone(), troth.publish.clone().unwrap()]
+        .map(|address| std::net::TcpStream::connect(address).unwrap())
+        .into();
+    assert_eq!(troth.chat("hello").status, 200);
+    assert!(troth.stop().success());
+    drop(silent);
+}
+
+#[test]
 fn a_second_proxy_does_not_take_the_same_log() {
     let model = Model::start();
     let troth = Troth::start(&Settings::rules(), &model.address);

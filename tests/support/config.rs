@@ -65,6 +65,7 @@ impl Route {
 pub struct Settings {
     routes: Vec<Route>,
     classifiers: bool,
+    bundle: String,
     limits: Vec<String>,
     tail: String,
 }
@@ -77,6 +78,7 @@ impl Settings {
         Self {
             routes: vec![Route::openai()],
             classifiers: false,
+            bundle: "builtin:baseline".to_owned(),
             limits: Vec::new(),
             tail: String::new(),
         }
@@ -93,6 +95,13 @@ impl Settings {
     #[must_use]
     pub fn routes(mut self, routes: impl IntoIterator<Item = Route>) -> Self {
         self.routes = routes.into_iter().collect();
+        self
+    }
+
+    /// With the bundle of this name under `tests/data`.
+    #[must_use]
+    pub fn bundle(mut self, name: &str) -> Self {
+        self.bundle = format!("{}/data/{name}", env!("CARGO_MANIFEST_DIR"));
         self
     }
 
@@ -117,6 +126,7 @@ impl Settings {
     #[must_use]
     pub fn text(&self, upstream: &str) -> String {
         let mut text = HEAD.to_owned();
+        writeln!(text, "[policy]\nbundle = \"{}\"\n", self.bundle).unwrap();
         for route in &self.routes {
             let upstream = route.upstream.as_deref().unwrap_or(upstream);
             writeln!(
@@ -144,9 +154,6 @@ address = "127.0.0.1:0"
 
 [admin]
 socket = "troth.sock"
-
-[policy]
-bundle = "builtin:baseline"
 
 [[log]]
 name = "main"

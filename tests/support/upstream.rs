@@ -43,10 +43,15 @@ impl Upstream {
     /// length: it ends when the connection does.
     #[must_use]
     pub fn streams(body: &[u8], size: usize) -> Self {
-        let head =
+        Self::stream_of(body.chunks(size.max(1)))
+    }
+
+    /// The same, cut where `pieces` are.
+    #[must_use]
+    pub fn stream_of<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Self {
+        let head: &[u8] =
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
-        let body = body.chunks(size.max(1)).map(<[u8]>::to_vec);
-        Self::answers(std::iter::once(head.to_vec()).chain(body).collect())
+        Self::answers(std::iter::once(head).chain(pieces).map(<[u8]>::to_vec).collect())
     }
 
     /// Answers with a whole JSON body.

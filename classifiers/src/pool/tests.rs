@@ -98,13 +98,18 @@ fn closing_answers_everybody_and_joins() {
     begins.recv().unwrap();
     begins.recv().unwrap();
     let waiting = pool.submit("waiting".into(), LONG).unwrap();
-    go.send(()).unwrap();
-    go.send(()).unwrap();
-    pool.close();
+    thread::scope(|scope| {
+        let closing = scope.spawn(|| pool.close());
+        // Answered by the close, while both workers are held: only then may they go on,
+        // or one of them would take it first and wait for a word that never comes.
+        assert_eq!(waiting.wait().unwrap_err(), ScoreError::Closed);
+        go.send(()).unwrap();
+        go.send(()).unwrap();
+        closing.join().unwrap();
+    });
     for pending in running {
         assert!(pending.wait().is_ok());
     }
-    assert_eq!(waiting.wait().unwrap_err(), ScoreError::Closed);
     assert_eq!(pool.submit("after".into(), LONG).unwrap_err(), ScoreError::Closed);
     // The engines are gone with their threads, and the sender in each with them.
     assert!(begins.recv().is_err());

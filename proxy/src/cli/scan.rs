@@ -10,7 +10,7 @@ use clap::Args;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
-use troth_policies::{Channel, Origin, Principal};
+use troth_policies::{Channel, Principal, Surface};
 
 use super::{CliFault, bundle_place, runtime};
 use crate::{
@@ -53,21 +53,12 @@ pub(super) struct Scan {
 struct Line {
     id: String,
     text: String,
-    #[serde(default)]
+    #[serde(default = "user_prompt")]
     surface: Surface,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Surface {
-    #[default]
-    UserPrompt,
-    ToolOutput,
-    ToolCall,
-    ToolDefinition,
-    ModelOutput,
-    SystemPrompt,
-    SocialText,
+const fn user_prompt() -> Surface {
+    Surface::UserPrompt
 }
 
 impl Scan {
@@ -239,14 +230,8 @@ async fn screen(screener: &Screener, line: &Line) -> String {
 }
 
 fn decoded(line: &Line) -> Decoded {
-    let (channel, origin) = match line.surface {
-        Surface::UserPrompt | Surface::SocialText => (Channel::User, Origin::User),
-        Surface::ToolOutput => (Channel::ToolResult, Origin::Tool),
-        Surface::ToolCall => (Channel::ToolCall, Origin::Model),
-        Surface::ToolDefinition => (Channel::ToolDefinition, Origin::Operator),
-        Surface::ModelOutput => (Channel::Assistant, Origin::Model),
-        Surface::SystemPrompt => (Channel::System, Origin::Operator),
-    };
+    let channel = line.surface.channel();
+    let origin = line.surface.origin();
     let piece = Piece {
         pointer: "/text".to_owned(),
         channel,

@@ -38,6 +38,8 @@ pub(crate) struct Limits {
     pub(crate) idle_timeout_ms: u64,
     /// Milliseconds that exchanges under way get when the proxy stops.
     pub(crate) drain_timeout_ms: u64,
+    /// Milliseconds for a record to be durable; past it the exchange fails closed.
+    pub(crate) commit_timeout_ms: u64,
     /// Bytes of remembered screenings.
     pub(crate) cache_bytes: u64,
 }
@@ -60,6 +62,7 @@ impl Default for Limits {
             upstream_timeout_ms: 600_000,
             idle_timeout_ms: 300_000,
             drain_timeout_ms: 30_000,
+            commit_timeout_ms: 10_000,
             cache_bytes: 64 << 20,
         }
     }
@@ -85,6 +88,7 @@ impl Limits {
             ("upstream_timeout_ms", self.upstream_timeout_ms),
             ("idle_timeout_ms", self.idle_timeout_ms),
             ("drain_timeout_ms", self.drain_timeout_ms),
+            ("commit_timeout_ms", self.commit_timeout_ms),
         ]
     }
 
@@ -111,6 +115,11 @@ impl Limits {
     /// Time between two packets of a response.
     pub(crate) const fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.idle_timeout_ms)
+    }
+
+    /// Time for a record to be durable.
+    pub(crate) const fn commit_timeout(&self) -> Duration {
+        Duration::from_millis(self.commit_timeout_ms)
     }
 
     /// Time for exchanges under way when the proxy stops.

@@ -9,6 +9,17 @@ use crate::{
     redact::{self, Redaction},
 };
 
+/// What the classifiers have to do with a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scores {
+    /// Nothing.
+    Unwanted,
+    /// Its text waits for them.
+    Gate,
+    /// Its text does not wait, and the record says how much did not.
+    Race,
+}
+
 /// The state of one lane.
 #[derive(Debug)]
 pub(super) struct LaneState {
@@ -19,8 +30,9 @@ pub(super) struct LaneState {
     pub(super) length: usize,
     /// Everything before this byte is cleared by the rules.
     ruled: usize,
-    /// Everything before this byte is cleared by the classifiers.
-    scored: Option<usize>,
+    wants: Scores,
+    /// The classifiers have spoken about everything before this byte.
+    scored: usize,
     /// Text from `kept_from` on: what a classifier may still ask for.
     kept: String,
     kept_from: usize,
@@ -43,15 +55,16 @@ pub(super) struct LaneState {
 }
 
 impl LaneState {
-    /// An empty lane; `gated` lanes wait for classifiers too.
-    pub(super) fn new(bundle: &Bundle, lane: &Lane, gated: bool) -> Self {
+    /// An empty lane.
+    pub(super) fn new(bundle: &Bundle, lane: &Lane, wants: Scores) -> Self {
         let channel = lane.channel();
         Self {
             channel,
             hold: bundle.hold(channel),
             length: 0,
             ruled: 0,
-            scored: gated.then_some(0),
+            wants,
+            scored: 0,
             kept: String::new(),
             kept_from: 0,
             asked: 0,
@@ -95,8 +108,19 @@ impl LaneState {
 
     /// Everything before this byte may leave.
     pub(super) fn cleared(&self) -> usize {
-        let cleared = self.scored.map_or(self.ruled, |scored| scored.min(self.ruled));
+        let cleared = match self.wants {
+            Scores::Gate => self.judged(),
+            Scores::Unwanted | Scores::Race => self.ruled,
+        };
         self.cut.map_or(cleared, |cut| cut.min(cleared))
+    }
+
+    /// Every detector has spoken about everything before this byte.
+    pub(super) fn judged(&self) -> usize {
+        match self.wants {
+            Scores::Unwanted => self.ruled,
+            Scores::Gate | Scores::Race => self.scored.min(self.ruled),
+        }
     }
 
     /// Whether the text was cut off.
@@ -104,9 +128,9 @@ impl LaneState {
         self.cut.is_some()
     }
 
-    /// Whether the classifiers have cleared all of it, or have nothing to say.
+    /// Whether nothing of it waits for the classifiers.
     pub(super) fn is_scored(&self) -> bool {
-        self.scored.is_none_or(|scored| scored >= self.length)
+        self.wants != Scores::Gate || self.scored >= self.length
     }
 
     /// Nothing from `at` on may leave, nor anything of a redaction that `at` is
@@ -123,21 +147,14 @@ impl LaneState {
         self.kept.truncate(keep);
     }
 
-    /// Bytes that the classifiers were asked about.
-    pub(super) const fn asked(&self) -> usize {
-        self.asked
+    /// The classifiers have spoken about everything before this byte.
+    pub(super) const fn scored(&self) -> usize {
+        self.scored
     }
 
-    /// Everything before this byte was cleared by the classifiers.
-    pub(super) fn cleared_by_scores(&self) -> usize {
-        self.scored.unwrap_or(0)
-    }
-
-    /// The classifiers have cleared everything before `upto`.
+    /// The classifiers have spoken about everything before `upto`.
     pub(super) fn scored_to(&mut self, upto: usize) {
-        if let Some(scored) = &mut self.scored {
-            *scored = (*scored).max(upto);
-        }
+        self.scored = self.scored.max(upto);
         // What lies a window behind is never asked for again.
         let floor = upto.saturating_sub(WINDOW_BYTES);
         if floor > self.kept_from + WINDOW_BYTES {

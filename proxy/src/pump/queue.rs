@@ -19,6 +19,8 @@ pub(super) struct Held {
     pub(super) calls: Vec<(u32, u32)>,
     /// It holds something refused that cannot be taken out of it.
     pub(super) barred: bool,
+    /// A choice says in it that it is finished, or the stream that it is.
+    pub(super) finishes: bool,
 }
 
 impl Held {
@@ -77,10 +79,5 @@ impl Queue {
     /// All events that wait.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Held> {
         self.events.iter()
-    }
-
-    /// How many events wait.
-    pub(super) fn len(&self) -> usize {
-        self.events.len()
     }
 }

@@ -1,4 +1,6 @@
-//! What a stream has said so far and what of it may leave.
+//! What a stream has said so far and what was decided of it.
+
+mod release;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -11,7 +13,7 @@ use troth_policies::{Action, Channel, Finding, Origin, Resource, Segment, Verdic
 
 use super::{
     call::{CallState, Calls},
-    lane::LaneState,
+    lane::{LaneState, Scores},
     queue::{Held, Part, Queue},
 };
 use crate::{
@@ -22,12 +24,14 @@ use crate::{
         ToolCall,
         openai::{self, Chunk, Lane},
     },
-    json::{self, Splice},
+    json,
     judge::Judgement,
     ledger::Ledger,
     screener::{RULES, Weighed},
     sse,
 };
+
+pub(super) use release::Out;
 
 /// How a stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +85,8 @@ pub(super) struct State {
     /// Ids and names that were read already.
     seen: HashSet<(Channel, String)>,
     choices: BTreeSet<u32>,
+    /// Those of them that have said that they are finished.
+    finished: BTreeSet<u32>,
     /// Tool calls that have ended and wait for their scores.
     calls_ended: HashSet<Lane>,
     received: usize,
@@ -104,6 +110,7 @@ impl State {
             like: None,
             seen: HashSet::new(),
             choices: BTreeSet::new(),
+            finished: BTreeSet::new(),
             calls_ended: HashSet::new(),
             received: 0,
             done: false,
@@ -181,10 +188,14 @@ impl State {
             logprobs: Vec::new(),
             calls: Vec::new(),
             barred: false,
+            finishes: false,
         };
         match event.data {
             None => {}
-            Some(data) if data.trim() == DONE => self.done = true,
+            Some(data) if data.trim() == DONE => {
+                self.done = true;
+                held.finishes = true;
+            }
             Some(data) => {
                 match json::parse(data.as_bytes(), json::Limits::default()) {
                     Ok(root) => match openai::chunk(&root) {
@@ -254,7 +265,9 @@ impl State {
             }
             held.parts.push(Part { lane: fragment.lane, span, literal: fragment.literal });
         }
+        held.finishes = !chunk.finished.is_empty();
         for choice in chunk.finished {
+            self.finished.insert(choice);
             self.judge_calls(choice);
         }
         held.logprobs = chunk.logprobs;
@@ -279,9 +292,15 @@ impl State {
         let screener = &self.answer.gateway.screener;
         let bundle = screener.bundle();
         let scores = screener.models().is_some() && bundle.wants_scores(lane.channel());
-        let gated = scores && !self.races();
+        // A tool call is judged whole: it never races.
+        let races = self.races() && !matches!(lane, Lane::Call { .. });
+        let wants = match (scores, races) {
+            (false, _) => Scores::Unwanted,
+            (true, false) => Scores::Gate,
+            (true, true) => Scores::Race,
+        };
         let state =
-            self.lanes.entry(lane.clone()).or_insert_with(|| LaneState::new(bundle, lane, gated));
+            self.lanes.entry(lane.clone()).or_insert_with(|| LaneState::new(bundle, lane, wants));
         let start = state.length;
         let findings = state.push(text, scores);
         let span = start..state.length;
@@ -509,6 +528,7 @@ impl State {
     /// A classifier's answer: what it found is judged, what it cleared may go.
     pub(super) fn scored(&mut self, scored: Scored) {
         let Scored { lane, start, upto, weighed } = scored;
+        let mut unseen = 0;
         let weighed = match weighed {
             Ok(weighed) => weighed,
             Err(mode) => {
@@ -516,17 +536,18 @@ impl State {
                 if mode == OnDeadline::Refuse && !self.ledger.is_shadow() {
                     return;
                 }
+                unseen =
+                    self.lanes.get(&lane).map_or(0, |state| upto.saturating_sub(state.scored()));
                 Weighed::default()
             }
         };
-        let races = self.races();
         // A window looks back over text that an earlier one has cleared: what
         // it finds stands in what is new.
         let mut fresh = start;
         if let Some(state) = self.lanes.get_mut(&lane) {
-            fresh = fresh.max(state.cleared_by_scores());
+            fresh = fresh.max(state.scored());
             state.tokens += weighed.tokens;
-            state.unseen += weighed.truncated;
+            state.unseen += weighed.truncated + unseen as u64;
             state.scored_to(upto);
         }
         let moved: Vec<Finding> = weighed
@@ -545,12 +566,6 @@ impl State {
         {
             self.calls_ended.remove(&lane);
             self.judge_call((choice, call));
-        }
-        if races && self.ending == Some(Ending::Blocked) {
-            // What had left by then left before its verdict.
-            let out = self.ledger.released_after;
-            self.ledger.released_after = 0;
-            self.ledger.released_before += out;
         }
     }
 
@@ -577,154 +592,6 @@ impl State {
         self.ledger.judged(judgement);
     }
 
-    /// The bytes that may leave now, as long as the stream goes on. The event
-    /// that ends the stream stays for the sealed outcome.
-    pub(super) fn cleared(&mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        if self.ending.is_some() {
-            return out;
-        }
-        while self.queue.len() > usize::from(self.done) && self.front_is_cleared() {
-            let Some(held) = self.queue.pop() else { break };
-            out.extend_from_slice(&self.written(held));
-        }
-        out
-    }
-
-    /// The last line: at the end every event must have its verdict.
-    pub(super) fn nothing_is_left_unjudged(&mut self) {
-        if !self.ledger.is_shadow() && !self.queue.iter().all(|held| self.is_cleared(held)) {
-            self.block("text that has no verdict at the end");
-        }
-    }
-
-    fn front_is_cleared(&self) -> bool {
-        self.queue.front().is_some_and(|held| self.is_cleared(held))
-    }
-
-    fn is_cleared(&self, held: &Held) -> bool {
-        let passes = |key: &(u32, u32)| self.calls.get(key).is_some_and(|state| state.passes);
-        let cleared = |part: &Part| {
-            self.lanes.get(&part.lane).is_some_and(|state| state.cleared() >= part.span.end)
-        };
-        !held.barred && held.calls.iter().all(passes) && held.parts.iter().all(cleared)
-    }
-
-    /// An event as it leaves: its own bytes, unless a redaction is in it.
-    fn written(&mut self, held: Held) -> Vec<u8> {
-        if self.like.is_none() && !held.data.is_empty() {
-            self.like = like(&held.data);
-        }
-        let mut splices = Vec::new();
-        let mut touched = Vec::new();
-        for part in &held.parts {
-            let Some(state) = self.lanes.get(&part.lane) else { continue };
-            for (span, marker) in state.replacements(&part.span) {
-                touched.push(part.lane.choice());
-                let Some(literal) = &part.literal else { continue };
-                if let Some(span) = json::literal_span(held.data.as_bytes(), literal, &span) {
-                    splices.push(Splice { span, with: marker.to_owned() });
-                }
-            }
-        }
-        if touched.is_empty() {
-            return held.raw;
-        }
-        for (choice, span) in &held.logprobs {
-            if touched.contains(choice) {
-                splices.push(Splice { span: span.clone(), with: "null".to_owned() });
-            }
-        }
-        let data = json::apply(held.data.as_bytes(), splices);
-        sse::rewrite(&held.raw, &String::from_utf8_lossy(&data))
-    }
-
-    /// At the end: what may leave before the outcome is sealed, and the last
-    /// event, which may not.
-    pub(super) fn rest(&mut self) -> (Vec<u8>, Vec<u8>) {
-        let mut before = Vec::new();
-        let mut last = Vec::new();
-        while let Some(held) = self.queue.pop() {
-            before.append(&mut last);
-            last = self.written(held);
-        }
-        (before, last)
-    }
-
-    /// What ends a stream that did not end by itself, in the client's form.
-    pub(super) fn tail(&mut self, ending: &Ending) -> Option<Vec<u8>> {
-        self.cover();
-        match ending {
-            Ending::Eof => None,
-            Ending::Blocked => {
-                let open: Vec<u32> = self.choices.iter().copied().collect();
-                let open = if open.is_empty() { vec![0] } else { open };
-                let mut tail = self.up_to_the_cut();
-                tail.extend_from_slice(&openai::final_chunk(self.like.as_ref(), &open));
-                tail.extend_from_slice(&sse::event(DONE));
-                Some(tail)
-            }
-            Ending::Unscreened => {
-                let message = "a detector did not answer in time";
-                Some(openai::error_event(message, "api_error", "unscreened"))
-            }
-            Ending::Upstream(why) | Ending::Unreadable(why) => {
-                Some(openai::error_event(why, "api_error", ending.code()))
-            }
-        }
-    }
-
-    /// What stood before the text that ended the stream, to the byte, so that
-    /// a client gets the same text however the upstream cut it.
-    fn up_to_the_cut(&mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        while let Some(held) = self.queue.pop() {
-            if self.is_cleared(&held) {
-                out.extend_from_slice(&self.written(held));
-                continue;
-            }
-            for part in &held.parts {
-                out.extend_from_slice(&self.begun(&held, part));
-            }
-            break;
-        }
-        out
-    }
-
-    /// The cleared beginning of a fragment, as a chunk of its own.
-    fn begun(&self, held: &Held, part: &Part) -> Vec<u8> {
-        let (Lane::Text { choice, pointer, .. }, Some(literal)) = (&part.lane, &part.literal)
-        else {
-            return Vec::new();
-        };
-        let Some(state) = self.lanes.get(&part.lane) else { return Vec::new() };
-        let length = state.cleared().min(part.span.end).saturating_sub(part.span.start);
-        let Some(key) = pointer.strip_prefix("delta/").filter(|_| length > 0) else {
-            return Vec::new();
-        };
-        let document = held.data.as_bytes();
-        let whole = literal.start + 1..literal.end.saturating_sub(1);
-        let Some(kept) = json::literal_span(document, literal, &(0..length)) else {
-            return Vec::new();
-        };
-        let mut splices = vec![Splice { span: kept.end..whole.end, with: String::new() }];
-        for (span, marker) in state.replacements(&(part.span.start..part.span.start + length)) {
-            if let Some(span) = json::literal_span(document, literal, &span) {
-                splices.push(Splice { span, with: marker.to_owned() });
-            }
-        }
-        let text = json::apply(document, splices);
-        let tail = document.len() - literal.end;
-        let text = text.get(literal.start..text.len() - tail).unwrap_or_default();
-        match json::parse(text, json::Limits::default()) {
-            Ok(node) => {
-                let text = node.as_str().unwrap_or_default();
-                openai::text_chunk(self.like.as_ref(), *choice, key, text)
-            }
-            Err(_) => Vec::new(),
-        }
-    }
-
     /// The lanes' rows of the coverage map; once.
     pub(super) fn cover(&mut self) {
         let models = self.answer.gateway.screener.models().map(|models| models.name.clone());
@@ -740,7 +607,7 @@ impl State {
             rules.bytes += bytes;
             if let Some(name) = models.as_ref().filter(|_| bundle.wants_scores(state.channel)) {
                 let row: &mut Row = self.ledger.coverage.row(state.channel, name);
-                let seen = (state.asked() as u64).saturating_sub(state.unseen);
+                let seen = (state.scored() as u64).saturating_sub(state.unseen);
                 row.bytes += seen;
                 row.tokens += state.tokens;
                 if state.missed > 0 {
@@ -753,22 +620,6 @@ impl State {
             }
         }
     }
-}
-
-/// What a chunk of ours takes from one that has left: names and a time, never
-/// more.
-fn like(data: &str) -> Option<serde_json::Value> {
-    let root = json::parse(data.as_bytes(), json::Limits::default()).ok()?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@+-".contains(c);
-    let name = |key: &str| {
-        let text = root.member(key).and_then(json::Node::as_str)?;
-        (text.len() <= 128 && text.chars().all(plain)).then(|| text.to_owned())
-    };
-    let created = root.member("created").and_then(json::Node::as_u64);
-    Some(serde_json::json!({
-        "id": name("id")?, "model": name("model").unwrap_or_default(),
-        "created": created.unwrap_or_default(),
-    }))
 }
 
 fn strings<'a>(value: &'a serde_json::Value, out: &mut Vec<&'a str>) {

@@ -59,7 +59,7 @@ fn play(packets: &[&[u8]]) -> Played {
         match state.packet(packet) {
             Err(fault) => ending = fault,
             Ok(_) => {
-                pieces.push(state.cleared());
+                pieces.push(state.cleared().bytes);
                 ending = state.ending().unwrap_or(Ending::Eof);
             }
         }
@@ -72,9 +72,9 @@ fn play(packets: &[&[u8]]) -> Played {
     }
     if ending == Ending::Eof {
         let (before, last) = state.rest();
-        pieces.extend([before, last]);
+        pieces.extend([before.bytes, last.bytes]);
     } else {
-        pieces.extend(state.tail(&ending));
+        pieces.extend(state.tail(&ending).map(|out| out.bytes));
     }
     pieces.retain(|piece| !piece.is_empty());
     Played { verdict: state.ledger.judgement().verdict, pieces }
@@ -168,7 +168,33 @@ fn a_delta_leaves_before_the_stream_has_ended() {
     let (answer, ledger) = testing::answer(&GATEWAY);
     let mut state = State::new(answer, ledger);
     state.packet(&packets[0]).unwrap();
-    assert_eq!(state.cleared(), packets[0]);
+    assert_eq!(state.cleared().bytes, packets[0]);
+}
+
+#[test]
+fn the_end_waits_for_its_seal_with_and_without_a_marker() {
+    let (answer, ledger) = testing::answer(&GATEWAY);
+    let mut state = State::new(answer, ledger);
+    let (said, end) = (
+        chunk(0, json!({ "content": "Good" }), None),
+        [
+            chunk(0, json!({}), Some("stop")),
+            b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n"
+                .to_vec(),
+        ],
+    );
+    state.packet(&[said.clone(), end.concat()].concat()).unwrap();
+    assert_eq!(state.cleared().bytes, said);
+    // Another choice begins: the first one's end was not the stream's.
+    let second = chunk(1, json!({ "content": "Bad" }), None);
+    state.packet(&second).unwrap();
+    assert_eq!(state.cleared().bytes, [end.concat(), second].concat());
+    let last = chunk(1, json!({}), Some("stop"));
+    state.packet(&last).unwrap();
+    assert_eq!(state.cleared().bytes, b"");
+    state.finish_lanes().unwrap();
+    let (before, after) = state.rest();
+    assert_eq!((before.bytes, after.bytes), (Vec::new(), last));
 }
 
 #[test]

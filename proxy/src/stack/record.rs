@@ -54,6 +54,7 @@ where
             tenant: admission.principal.tenant.clone(),
             principal: admission.principal.id.clone(),
             action: "prompt",
+            patience: self.gateway.limits().commit_timeout(),
         };
         let evidence = self.gateway.evidence(&admission.route).cloned();
         let tasks = self.gateway.shared.tasks.clone();

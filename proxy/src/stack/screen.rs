@@ -197,11 +197,10 @@ fn redacted(
 /// The dialect's refusal, once its outcome is sealed.
 async fn refuse(
     admission: &Admission,
-    mut ledger: Ledger,
+    ledger: Ledger,
     judgement: &Judgement,
 ) -> Result<Response<Body>, Fault> {
     let response = rescue::refuse(judgement, &admission.exchange, admission.route.family);
-    ledger.released_after = 0;
     ledger.close().await?;
     Ok(response)
 }
