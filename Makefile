@@ -6,7 +6,7 @@ CARGO_FLAGS ?=
 export PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench chaos runtime venv fmt lint
+.PHONY: help demo test bench chaos runtime venv tools fmt lint
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ demo: runtime ## real traffic through the proxy and an embedded model, then the 
 	$(CARGO) build $(CARGO_FLAGS) --release --workspace --bins --example bench
 	$${CARGO_TARGET_DIR:-target}/release/troth demo
 
-test: runtime venv ## every test of the workspace, with real clients
+test: runtime venv tools ## every test of the workspace, with real clients
 # One selection of targets for building and testing, so that nothing is built twice with other
 # features; the programs themselves are under test, so they must be built too.
 	$(CARGO) build $(CARGO_FLAGS) --workspace --lib --bins --tests --examples
@@ -32,7 +32,7 @@ bench: runtime ## added latency and throughput beside nginx and no proxy, in one
 	$(CARGO) build $(CARGO_FLAGS) --release --workspace --bins --example bench
 	$${CARGO_TARGET_DIR:-target}/release/examples/bench
 
-chaos: runtime venv ## the long form of the fault tests: every byte, many kills; in release
+chaos: runtime venv tools ## the long form of the fault tests: every byte, many kills; in release
 	$(CARGO) build $(CARGO_FLAGS) --release --workspace --lib --bins --tests
 	TROTH_CHAOS=1 $(CARGO) test $(CARGO_FLAGS) --release --workspace --lib --bins --tests -- chaos --nocapture
 
@@ -41,6 +41,9 @@ runtime: ## fetch the ONNX Runtime library, by pinned digest
 
 venv: ## make the Python environment of the tests
 	@sh tests/python/setup.sh
+
+tools: ## install the system's programs that tests run
+	@sh tests/tools.sh
 
 fmt: ## format the sources
 	$(CARGO) fmt --all

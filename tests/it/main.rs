@@ -16,6 +16,7 @@ mod crash;
 mod demo;
 mod drain;
 mod foreign;
+mod inject;
 mod limits;
 mod operate;
 mod screening;

@@ -1,0 +1,16 @@
+#!/bin/sh
+# The system's programs that tests run, from Debian's packages, installed when they are missing.
+set -eu
+
+missing=
+command -v strace >/dev/null 2>&1 || missing="$missing strace"
+[ -n "$missing" ] || exit 0
+command -v apt-get >/dev/null 2>&1 || {
+	printf '%s\n' "tests: not installed:$missing" >&2
+	exit 1
+}
+run=
+[ "$(id -u)" = 0 ] || run=sudo
+$run apt-get update -qq
+# shellcheck disable=SC2086 # one word for each package
+DEBIAN_FRONTEND=noninteractive $run apt-get install -qq --yes --no-install-recommends $missing
