@@ -102,6 +102,19 @@ impl RealDisk {
     }
 }
 
+/// Takes the lock of a directory, for as long as the file is open; nothing when
+/// another process has it. Never waits.
+pub(crate) fn take_lock(directory: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    let file = options.open(directory.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(fault)) => Err(fault),
+    }
+}
+
 /// Reads a file that may not be there and must not be larger than `limit`.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {

@@ -20,6 +20,7 @@ mod trust;
 mod vault;
 mod verify;
 mod wal;
+mod witness;
 
 #[cfg(test)]
 mod testing;
@@ -33,8 +34,9 @@ pub use hash::{Digest, Hash};
 pub use json::{Extra, Json, JsonFault};
 pub use keys::{KeyError, KeyKind, Signer, VerifierKey};
 pub use log::{
-    AppendError, BlobError, CloseError, ExchangeEntry, Log, LogConfig, LogStatus, OpenError,
-    Pending, PublishError, Published, ReceiptError, Sealed,
+    AppendError, BlobError, CloseError, ExchangeEntry, HeadError, Log, LogConfig, LogStatus,
+    OpenError, Pending, PublishError, PublishHeadError, Published, Publishing, ReceiptError,
+    Sealed, SignedHead,
 };
 pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteError, VerifiedNote};
 pub use proof::{
@@ -53,4 +55,8 @@ pub use trust::{TrustError, TrustPolicy};
 pub use vault::VaultError;
 pub use verify::{
     DirectorySource, Fault, FaultKind, LogSource, Progress, Report, VerifyOptions, verify,
+};
+pub use witness::{
+    AddCheckpoint, Cosignature, CosignatureError, Witness, WitnessError, WitnessReply,
+    cosignatures, last_cosigned_path, with_cosignatures,
 };

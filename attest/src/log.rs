@@ -5,6 +5,7 @@ mod builder;
 mod config;
 mod error;
 mod exchanges;
+mod heads;
 mod pending;
 mod publish;
 mod receipts;
@@ -20,6 +21,7 @@ use std::thread::JoinHandle;
 
 pub use config::LogConfig;
 pub use error::{AppendError, BlobError, CloseError, OpenError, PublishError, ReceiptError};
+pub use heads::{HeadError, PublishHeadError, Publishing, SignedHead};
 pub use pending::{Pending, Sealed};
 pub use publish::Published;
 pub use receipts::ExchangeEntry;
@@ -27,7 +29,7 @@ pub use receipts::ExchangeEntry;
 use crate::clock::Clock;
 use crate::commit::Committer;
 use crate::disk::{self, Disk, RealDisk};
-use crate::hash::Digest;
+use crate::hash::{Digest, Hash};
 use crate::keys::VerifierKey;
 use crate::receipt::Receipt;
 use crate::record::Record;
@@ -80,7 +82,8 @@ impl Log {
     /// key or origin is another; the clock is far behind; or the file system.
     pub fn open(config: LogConfig, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         std::fs::create_dir_all(&config.directory).map_err(OpenError::Io)?;
-        let lock = take_lock(&config.directory)?;
+        let lock = disk::take_lock(&config.directory).map_err(OpenError::Io)?;
+        let lock = lock.ok_or(OpenError::Locked)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(config.directory.clone()));
         if let Some(parent) = config.directory.parent() {
             // The directory's own name must survive a crash too.
@@ -190,6 +193,45 @@ impl Log {
         self.shared().published(path)
     }
 
+    /// The newest durable head, where it is ahead of the public one: what
+    /// witnesses are to cosign.
+    #[must_use]
+    pub fn candidate(&self) -> Option<SignedHead> {
+        self.shared().candidate()
+    }
+
+    /// The public head, with the signature lines that it has.
+    #[must_use]
+    pub fn published_head(&self) -> Option<SignedHead> {
+        self.shared().published_head()
+    }
+
+    /// A consistency proof between two sizes of the log (RFC 9162, 2.1.4).
+    ///
+    /// # Errors
+    /// The log has not come so far, or the file system.
+    pub fn consistency(&self, old: u64, new: u64) -> Result<Vec<Hash>, HeadError> {
+        self.shared().consistency(old, new)
+    }
+
+    /// The root over the first `size` records.
+    ///
+    /// # Errors
+    /// The log has not come so far, or the file system.
+    pub fn root_at(&self, size: u64) -> Result<Hash, HeadError> {
+        self.shared().root_at(size)
+    }
+
+    /// Makes a head of this log public: a checkpoint that it has signed, with
+    /// as many further signature lines as there are. The public head never
+    /// moves back; one of the same size replaces it.
+    ///
+    /// # Errors
+    /// It is not a head of this log, a later one is public, or the file system.
+    pub fn publish(&self, note: &[u8]) -> Result<(), PublishHeadError> {
+        self.shared().publish(note)
+    }
+
     /// How the log is doing.
     #[must_use]
     pub fn status(&self) -> LogStatus {
@@ -232,18 +274,6 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.stop(false);
-    }
-}
-
-/// Takes the log's lock without waiting.
-fn take_lock(directory: &Path) -> Result<std::fs::File, OpenError> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    let file = options.open(directory.join("lock")).map_err(OpenError::Io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::Locked),
-        Err(std::fs::TryLockError::Error(fault)) => Err(OpenError::Io(fault)),
     }
 }
 

@@ -114,6 +114,31 @@ impl<'a> Note<'a> {
         })
     }
 
+    /// Which of the witness keys cosigned, each once, and when: of several
+    /// cosignatures of one witness the latest counts.
+    ///
+    /// # Errors
+    /// A known witness's signature does not verify.
+    pub(crate) fn cosigned(
+        &self,
+        witnesses: &[VerifierKey],
+    ) -> Result<Vec<(usize, u64)>, NoteError> {
+        let mut cosigned: Vec<(usize, u64)> = Vec::new();
+        for line in self.lines() {
+            let line = line?;
+            let known = |key: &VerifierKey| key.name() == line.name && key.id() == line.id;
+            for (place, key) in witnesses.iter().enumerate().filter(|(_, key)| known(key)) {
+                let time = cosignature_time(self.text, key, &line.signature)
+                    .ok_or(NoteError::BadSignature)?;
+                match cosigned.iter_mut().find(|(seen, _)| *seen == place) {
+                    Some((_, latest)) => *latest = time.max(*latest),
+                    None => cosigned.push((place, time)),
+                }
+            }
+        }
+        Ok(cosigned)
+    }
+
     /// Checks every signature of a known key; unknown pairs of name and key id
     /// are ignored, as C2SP asks.
     ///
@@ -138,14 +163,8 @@ impl<'a> Note<'a> {
                     verified.logs.push(place);
                 }
             }
-            for (place, key) in witnesses.iter().enumerate().filter(|(_, key)| known(key)) {
-                let time = cosignature_time(self.text, key, &line.signature)
-                    .ok_or(NoteError::BadSignature)?;
-                if verified.witnesses.iter().all(|(seen, _)| *seen != place) {
-                    verified.witnesses.push((place, time));
-                }
-            }
         }
+        verified.witnesses = self.cosigned(witnesses)?;
         if verified.logs.is_empty() { Err(NoteError::NoKnownKey) } else { Ok(verified) }
     }
 }

@@ -37,6 +37,7 @@ pub struct TrustPolicy {
     logs: Vec<VerifierKey>,
     witnesses: Vec<VerifierKey>,
     names: Vec<String>,
+    urls: Vec<Option<String>>,
     groups: Vec<Group>,
     quorum: Option<Member>,
 }
@@ -49,6 +50,7 @@ impl TrustPolicy {
             logs: vec![key.clone()],
             witnesses: Vec::new(),
             names: Vec::new(),
+            urls: Vec::new(),
             groups: Vec::new(),
             quorum: None,
         }
@@ -77,6 +79,7 @@ impl TrustPolicy {
             logs: reader.logs,
             witnesses: reader.witnesses,
             names: reader.witness_names,
+            urls: reader.witness_urls,
             groups: reader.groups,
             quorum,
         })
@@ -98,6 +101,12 @@ impl TrustPolicy {
     #[must_use]
     pub fn witness_name(&self, place: usize) -> &str {
         self.names.get(place).map_or("", String::as_str)
+    }
+
+    /// The address that the file gives for a witness, if it gives one.
+    #[must_use]
+    pub fn witness_url(&self, place: usize) -> Option<&str> {
+        self.urls.get(place).and_then(Option::as_deref)
     }
 
     /// Whether these witnesses (by place) satisfy the quorum.
@@ -125,8 +134,12 @@ impl fmt::Display for TrustPolicy {
         for key in &self.logs {
             writeln!(f, "log {key}")?;
         }
-        for (name, key) in self.names.iter().zip(&self.witnesses) {
-            writeln!(f, "witness {name} {key}")?;
+        for ((name, key), url) in self.names.iter().zip(&self.witnesses).zip(&self.urls) {
+            write!(f, "witness {name} {key}")?;
+            if let Some(url) = url {
+                write!(f, " {url}")?;
+            }
+            writeln!(f)?;
         }
         for group in &self.groups {
             write!(f, "group {} {}", group.name, group.threshold)?;
@@ -153,6 +166,7 @@ struct Reader {
     logs: Vec<VerifierKey>,
     witnesses: Vec<VerifierKey>,
     witness_names: Vec<String>,
+    witness_urls: Vec<Option<String>>,
     groups: Vec<Group>,
     defined: HashMap<String, Member>,
     used: HashSet<String>,
@@ -166,7 +180,8 @@ impl Reader {
             [] => Ok(()),
             [first, ..] if first.starts_with('#') => Ok(()),
             ["log", key] | ["log", key, _] => self.log(key),
-            ["witness", name, key] | ["witness", name, key, _] => self.witness(name, key),
+            ["witness", name, key] => self.witness(name, key, None),
+            ["witness", name, key, url] => self.witness(name, key, Some((*url).to_owned())),
             ["group", name, threshold, members @ ..] => self.group(name, threshold, members),
             ["quorum", name] => self.quorum(name),
             _ => Err("expected `log`, `witness`, `group` or `quorum`".to_owned()),
@@ -186,7 +201,7 @@ impl Reader {
         within(self.logs.len())
     }
 
-    fn witness(&mut self, name: &str, key: &str) -> Result<(), String> {
+    fn witness(&mut self, name: &str, key: &str, url: Option<String>) -> Result<(), String> {
         let key: VerifierKey = key.parse().map_err(|fault| format!("{fault}"))?;
         if key.kind() != KeyKind::Cosignature {
             return Err("a witness's key must be of type 04".to_owned());
@@ -198,6 +213,7 @@ impl Reader {
         self.define(name, Member::Witness(self.witnesses.len()))?;
         self.witnesses.push(key);
         self.witness_names.push(name.to_owned());
+        self.witness_urls.push(url);
         within(self.witnesses.len())
     }
 

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use troth_attest::{
     Boot, Config as ConfigRecord, ConfigInForce, ConfigOf, Digest as RecordDigest, Log, LogConfig,
-    Record, Signer, SystemClock,
+    Publishing, Record, Signer, SystemClock, TrustPolicy,
 };
 use troth_classifiers::{Classifiers, ModelInfo, ModelSource, Options, Runtime};
 use troth_policies::{Bundle, Source};
@@ -14,11 +14,12 @@ use troth_policies::{Bundle, Source};
 use crate::{
     body::Budget,
     config::{self, Config, LogSettings, Place},
-    evidence::Evidence,
+    evidence::{Evidence, Opened},
     gateway::{Gateway, Shared},
     screener::{Models, Screener},
     tasks::Tasks,
     upstream::Client,
+    witness::{self, WitnessFault},
 };
 
 /// What stands between a configuration and a running proxy.
@@ -66,6 +67,14 @@ pub(crate) enum BootFault {
         name: String,
         /// Why.
         fault: Box<troth_attest::OpenError>,
+    },
+    /// A log's witnesses cannot be asked, or must not be.
+    #[error("the log `{name}`: {fault}")]
+    Witness {
+        /// Its name.
+        name: String,
+        /// Why.
+        fault: WitnessFault,
     },
     /// TLS files cannot be used.
     #[error(transparent)]
@@ -203,6 +212,14 @@ pub(crate) fn signer(settings: &LogSettings) -> Result<Signer, BootFault> {
     text.trim().parse().map_err(|fault| BootFault::Key { path, fault })
 }
 
+/// The policy that names a log's witnesses, where it has some.
+pub(crate) fn witnesses(settings: &LogSettings) -> Result<Option<TrustPolicy>, BootFault> {
+    let Some(path) = &settings.witnesses else { return Ok(None) };
+    let key = signer(settings)?.verifier();
+    let policy = witness::policy(path, &key);
+    policy.map(Some).map_err(|fault| BootFault::Witness { name: settings.name.clone(), fault })
+}
+
 /// Opens the logs.
 pub(crate) fn logs(config: &Config) -> Result<Vec<Log>, BootFault> {
     let open = |settings: &LogSettings| {
@@ -211,6 +228,9 @@ pub(crate) fn logs(config: &Config) -> Result<Vec<Log>, BootFault> {
         log.publish_interval = settings.publish_interval;
         log.publish_entries = settings.publish_entries;
         log.queue_records = settings.queue_records;
+        if settings.witnesses.is_some() {
+            log.publish = Publishing::External;
+        }
         Log::open(log, Arc::new(SystemClock))
             .map_err(|fault| BootFault::Log { name: settings.name.clone(), fault: Box::new(fault) })
     };
@@ -221,18 +241,18 @@ pub(crate) fn logs(config: &Config) -> Result<Vec<Log>, BootFault> {
 /// force from now on, and waits until that is sealed.
 pub(crate) async fn gateway(
     config: Config,
-    logs: Vec<(Log, Arc<crate::evidence::Pulse>)>,
+    logs: Vec<Opened>,
     detectors: (Source, Screener),
     shared: Shared,
     first: bool,
 ) -> Result<Gateway, BootFault> {
     let (source, screener) = detectors;
     let mut evidence = Vec::with_capacity(logs.len());
-    for ((log, pulse), settings) in logs.into_iter().zip(&config.logs) {
-        let in_force = enter(&log, &config, &source, &screener, first)
+    for (opened, settings) in logs.into_iter().zip(&config.logs) {
+        let in_force = enter(&opened.log, &config, &source, &screener, first)
             .await
             .map_err(|fault| BootFault::Record { name: settings.name.clone(), fault })?;
-        evidence.push(Evidence { log, in_force, pulse });
+        evidence.push(Evidence { opened, in_force });
     }
     let client = Client::new(&config.limits);
     Ok(Gateway { config, screener, evidence, client, shared })

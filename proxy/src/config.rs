@@ -124,6 +124,9 @@ pub(crate) struct Route {
     pub(crate) opaque: OpaqueMode,
     /// Index of the log; `None` is `dangerous_unlogged`.
     pub(crate) log: Option<usize>,
+    /// The upstream is called beside the fsync of the intent, where no tool is
+    /// in play.
+    pub(crate) overlap: bool,
     /// The receipt is sent in `Troth-Receipt`.
     pub(crate) inline_receipt: bool,
     /// A header that only the proxy knows.
@@ -164,6 +167,8 @@ pub(crate) enum Mode {
 pub(crate) enum Commit {
     /// The outcome in a signed checkpoint.
     Sealed,
+    /// The same, and a quorum of cosignatures on it.
+    Witnessed,
     /// Nothing; drops are counted.
     Async,
 }
@@ -231,6 +236,11 @@ pub(crate) struct LogSettings {
     pub(crate) publish_interval: Duration,
     /// Records that may wait.
     pub(crate) queue_records: usize,
+    /// The policy file (C2SP tlog-policy) that names its witnesses, with their
+    /// addresses and the quorum.
+    pub(crate) witnesses: Option<PathBuf>,
+    /// How long a witness is waited for.
+    pub(crate) witness_timeout: Duration,
 }
 
 /// A principal and the digest of its key.

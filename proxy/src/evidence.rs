@@ -8,17 +8,58 @@ use std::{
     },
 };
 
+use tokio::sync::watch;
 use troth_attest::{ConfigInForce, Heartbeat, Log, Record, RouteCounters};
+
+use crate::ledger::EvidenceFault;
 
 /// A log and what its records point at.
 #[derive(Debug, Clone)]
 pub(crate) struct Evidence {
     /// The log.
-    pub(crate) log: Log,
+    pub(crate) opened: Opened,
     /// Records of the configuration in force.
     pub(crate) in_force: ConfigInForce,
+}
+
+impl std::ops::Deref for Evidence {
+    type Target = Opened;
+
+    fn deref(&self) -> &Opened {
+        &self.opened
+    }
+}
+
+/// A log with what lives as long as it is open.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    /// The log.
+    pub(crate) log: Log,
     /// Counters since the last heartbeat.
     pub(crate) pulse: Arc<Pulse>,
+    /// What a quorum of witnesses has cosigned.
+    pub(crate) witnesses: Witnessed,
+}
+
+/// Tells how much of a log a quorum of witnesses has cosigned.
+#[derive(Debug, Clone)]
+pub(crate) struct Witnessed(watch::Receiver<u64>);
+
+impl Witnessed {
+    /// A log that nobody has cosigned, and the means to say otherwise.
+    pub(crate) fn new() -> (watch::Sender<u64>, Self) {
+        let (sender, receiver) = watch::channel(0);
+        (sender, Self(receiver))
+    }
+
+    /// Waits until the record at `index` is cosigned.
+    ///
+    /// # Errors
+    /// Nobody asks the witnesses any more.
+    pub(crate) async fn covered(&mut self, index: u64) -> Result<(), EvidenceFault> {
+        let covered = self.0.wait_for(|size| *size > index).await;
+        covered.map(drop).map_err(|_| EvidenceFault::Unwitnessed)
+    }
 }
 
 /// Counters by route since the last heartbeat.

@@ -40,6 +40,8 @@ pub(crate) struct Opening {
     pub(crate) principal: String,
     /// What is asked.
     pub(crate) action: &'static str,
+    /// The upstream is called beside the fsync of the intent.
+    pub(crate) overlap: bool,
     /// How long it waits for a record to be durable.
     pub(crate) patience: Duration,
 }
@@ -93,8 +95,11 @@ pub(crate) enum EvidenceFault {
     /// The log took no record.
     #[error("the evidence log takes no record: {0}")]
     Append(#[from] AppendError),
+    /// Too few witnesses have cosigned, or none will.
+    #[error("the log has stopped asking its witnesses")]
+    Unwitnessed,
     /// The log took a record and did not make it durable in time.
-    #[error("the evidence log did not answer within `commit_timeout_ms`")]
+    #[error("the evidence log or its witnesses did not answer within `commit_timeout_ms`")]
     Stalled,
     /// The keys for commitments cannot be had.
     #[error("the evidence log has no key: {0}")]
@@ -159,6 +164,7 @@ impl Ledger {
             session: None,
             parent: None,
             action: opening.action.to_owned(),
+            overlap: opening.overlap,
             config: evidence.in_force,
             request: Some(request),
             ..Intent::default()
@@ -167,6 +173,12 @@ impl Ledger {
             Ok(pending) => pending,
             Err(fault) => {
                 evidence.pulse.count(&opening.route.name, |route| route.dropped += 1);
+                // The exchange goes on without evidence, and the next heartbeat
+                // says that one did: that is what `async` means.
+                if opening.route.commit == Commit::Async && fault == AppendError::QueueFull {
+                    self.evidence = None;
+                    return Ok(());
+                }
                 return Err(fault.into());
             }
         };
@@ -182,6 +194,11 @@ impl Ledger {
     /// Verdicts are recorded, not applied.
     pub(crate) fn is_shadow(&self) -> bool {
         self.opening.route.mode == Mode::Shadow
+    }
+
+    /// The upstream may be called before the intent is durable.
+    pub(crate) fn overlaps(&self) -> bool {
+        self.opening.overlap
     }
 
     /// What was judged so far.
@@ -338,9 +355,13 @@ impl Ledger {
             self.measure(verdict);
             return Ok(None);
         };
+        if self.opening.route.commit == Commit::Async {
+            self.leave(verdict, reason);
+            return Ok(None);
+        }
         match self.settle_intent().await {
             Err(EvidenceFault::Stalled) => {
-                self.leave(RecordVerdict::Error, "evidence_unavailable");
+                self.leave(RecordVerdict::Error, Some("evidence_unavailable"));
                 return Err(EvidenceFault::Stalled);
             }
             settled => settled?,
@@ -355,37 +376,39 @@ impl Ledger {
         // then would take the outcome with it; a full queue is waited for by a
         // task of its own.
         let record = Record::Outcome(Box::new(outcome));
+        let mut witnesses = evidence.witnesses.clone();
         let sealing = match evidence.log.append(record.clone()) {
             Err(AppendError::QueueFull) => {
                 Sealing::Queue(self.tasks.run("outcome", append_patiently(evidence, record)))
             }
             other => Sealing::Log(other?),
         };
-        if self.opening.route.commit == Commit::Async {
-            return Ok(None);
-        }
         let sealed = async {
             let pending = match sealing {
                 Sealing::Queue(queued) => queued.await.ok_or(AppendError::Closed)??,
                 Sealing::Log(pending) => pending,
             };
-            pending.await
+            let sealed = pending.await?;
+            if self.opening.route.commit == Commit::Witnessed {
+                witnesses.covered(sealed.index).await?;
+            }
+            Ok::<_, EvidenceFault>(sealed)
         };
         match tokio::time::timeout(self.opening.patience, sealed).await {
-            Ok(sealed) => Ok(Some(sealed?)),
+            Ok(sealed) => sealed.map(Some),
             Err(_) => Err(EvidenceFault::Stalled),
         }
     }
 
     /// Ends the account without anybody who waits: the outcome follows when
     /// the intent stands.
-    fn leave(&mut self, verdict: RecordVerdict, reason: &'static str) {
+    fn leave(&mut self, verdict: RecordVerdict, reason: Option<&'static str>) {
         self.done = true;
         self.measure(verdict);
         let Some(evidence) = self.evidence.clone() else { return };
         let intent = std::mem::replace(&mut self.intent, IntentState::Lost);
-        let outcome = self.outcome(0, verdict, Some(reason));
-        self.tasks.spawn("abort", async move {
+        let outcome = self.outcome(0, verdict, reason);
+        self.tasks.spawn("outcome", async move {
             let index = match intent {
                 IntentState::Durable(index) => index,
                 IntentState::Waiting(pending) => match pending.await {
@@ -397,7 +420,7 @@ impl Ledger {
             };
             let record = Record::Outcome(Box::new(Outcome { intent: index, ..outcome }));
             if let Err(fault) = append_patiently(evidence, record).await {
-                tracing::error!(%fault, "an aborted exchange has no outcome yet");
+                tracing::error!(%fault, "an exchange has no outcome yet");
             }
         });
     }
@@ -484,7 +507,7 @@ impl Drop for Ledger {
         } else {
             (RecordVerdict::Abort, "client")
         };
-        self.leave(verdict, reason);
+        self.leave(verdict, Some(reason));
     }
 }
 

@@ -31,5 +31,6 @@ mod tasks;
 #[cfg(test)]
 mod testing;
 mod upstream;
+mod witness;
 
 pub use cli::cli;

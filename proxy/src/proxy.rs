@@ -12,19 +12,21 @@ use arc_swap::ArcSwap;
 use tokio::{
     net::{TcpListener, UnixListener},
     signal::unix::Signal,
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 use troth_attest::Log;
 
 use crate::{
     admin::{AdminService, Reload},
     boot::{self, BootFault},
-    config::{Admin, Config},
-    evidence::Pulse,
+    config::{Admin, Config, LogSettings},
+    evidence::{Opened, Witnessed},
     gateway::Gateway,
     receipts,
     server::{self, InForce},
     tasks::Tasks,
+    upstream::Client,
+    witness::Witnesses,
 };
 
 /// A proxy that serves.
@@ -34,6 +36,9 @@ pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     in_force: InForce,
     tasks: Tasks,
+    /// Those that ask witnesses: they outlive the others, since the last
+    /// records want cosigning too.
+    askers: Tasks,
     reloads: mpsc::Receiver<Reload>,
     path: PathBuf,
     drain: Duration,
@@ -50,8 +55,13 @@ impl Proxy {
         let detectors = boot::screener(&config)?;
         let tls = config.listen.tls.as_ref().map(server::acceptor).transpose()?;
         let listener = bind(config.listen.address).await?;
-        let logs: Vec<(Log, Arc<Pulse>)> =
-            boot::logs(&config)?.into_iter().map(|log| (log, Arc::default())).collect();
+        let askers = Tasks::default();
+        let mut logs = Vec::new();
+        for (log, settings) in boot::logs(&config)?.into_iter().zip(&config.logs) {
+            let (cosigned, witnesses) = Witnessed::new();
+            ask_witnesses(&log, settings, &config, &askers, cosigned).await?;
+            logs.push(Opened { log, pulse: Arc::default(), witnesses });
+        }
         let shared = boot::shared(&config, tasks.clone());
         let drain = config.limits.drain_timeout();
         let gateway = boot::gateway(config, logs, detectors, shared, true).await?;
@@ -70,7 +80,8 @@ impl Proxy {
         let applications =
             server::serve_applications(listener, tls, in_force.clone(), tasks.clone());
         tasks.spawn("applications", applications);
-        Ok(Self { address, in_force, tasks, reloads, path: path.to_owned(), drain, socket })
+        let path = path.to_owned();
+        Ok(Self { address, in_force, tasks, askers, reloads, path, drain, socket })
     }
 
     /// Serves reloads until `stop` resolves.
@@ -98,7 +109,7 @@ impl Proxy {
         let old = self.in_force.load_full();
         same(&old.config, &config)?;
         let detectors = boot::screener(&config)?;
-        let logs = old.evidence.iter().map(|one| (one.log.clone(), one.pulse.clone())).collect();
+        let logs = old.evidence.iter().map(|one| one.opened.clone()).collect();
         let shared = boot::reshared(&old, &config);
         let new = boot::gateway(config, logs, detectors, shared, false).await?;
         let digest = new.config.digest.clone();
@@ -128,11 +139,33 @@ impl Proxy {
                 Err(fault) => faults.push(format!("log `{}`: {fault}", settings.name)),
             }
         }
+        if !self.askers.drain(AFTER_DRAIN).await {
+            tracing::warn!("the last head was not offered to every witness");
+        }
         if !drained {
             faults.push("some exchanges did not end in time".to_owned());
         }
         if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
     }
+}
+
+/// Has a log's heads cosigned from now on, where it has witnesses; refuses to
+/// sign on when one of them has seen what the log no longer has.
+async fn ask_witnesses(
+    log: &Log,
+    settings: &LogSettings,
+    config: &Config,
+    tasks: &Tasks,
+    cosigned: watch::Sender<u64>,
+) -> Result<(), BootFault> {
+    let Some(policy) = boot::witnesses(settings)? else { return Ok(()) };
+    let client = Client::new(&config.limits);
+    let (timeout, interval) = (settings.witness_timeout, settings.publish_interval);
+    let mut witnesses = Witnesses::new(log.clone(), policy, client, timeout, interval, cosigned);
+    let name = settings.name.clone();
+    witnesses.check().await.map_err(|fault| BootFault::Witness { name, fault })?;
+    tasks.spawn("witnesses", witnesses.run(tasks.clone()));
+    Ok(())
 }
 
 /// What a reload cannot change.

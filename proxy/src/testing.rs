@@ -59,6 +59,7 @@ pub(crate) fn answer(gateway: &Arc<Gateway>) -> (Answer, Ledger) {
         tenant: principal.tenant.clone(),
         principal: principal.id.clone(),
         action: "prompt",
+        overlap: false,
         patience: gateway.limits().commit_timeout(),
     };
     let ledger = Ledger::open(opening, None, gateway.shared.tasks.clone(), b"").unwrap();

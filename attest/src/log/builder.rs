@@ -14,6 +14,7 @@ use crate::hash::Hash;
 use crate::tile::{Entries, MAX_LEVEL, TILE_WIDTH, Tile, push_entry};
 use crate::wal::SegmentName;
 
+use super::Publishing;
 use super::exchanges;
 use super::shared::{Shared, lock, missing, read_bundle, read_tile};
 
@@ -55,7 +56,8 @@ impl Builder {
 
     /// Waits until there is something to build or to publish. `true`: stop.
     fn wait(&self) -> bool {
-        let published = lock(&self.shared.published).size;
+        let external = self.shared.publishing_by == Publishing::External;
+        let published = if external { u64::MAX } else { lock(&self.shared.published).size };
         let failed = lock(&self.shared.lag).is_some();
         let next_tile = (self.built + 1) * TILE_WIDTH;
         // What fails is tried again, but not in a tight loop.
@@ -76,7 +78,7 @@ impl Builder {
                 let waited = self.shared.rung.wait_timeout(bell, left);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             } else {
-                bell.wake_at = published + 1;
+                bell.wake_at = next_tile.min(published.saturating_add(1));
                 self.shared.rung.wait(bell).unwrap_or_else(PoisonError::into_inner)
             };
         }
@@ -89,6 +91,9 @@ impl Builder {
             self.built += 1;
         }
         self.retire()?;
+        if self.shared.publishing_by == Publishing::External {
+            return Ok(());
+        }
         let due = self
             .last_publish
             .is_none_or(|mark| mark.left_of(self.shared.publish_interval).is_zero());
@@ -222,6 +227,7 @@ impl Builder {
     /// Moves the public checkpoint to the newest durable head.
     fn publish(&mut self) -> io::Result<()> {
         let head = self.shared.read_tail(|tail| tail.head().clone());
+        let _one = lock(&self.shared.publishing);
         if head.size > lock(&self.shared.published).size {
             disk::write_durably(self.shared.disk.as_ref(), CHECKPOINT, &head.note)?;
             *lock(&self.shared.published) = head;

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use crate::keys::Signer;
 
+use super::Publishing;
+
 /// How a log is kept.
 ///
 /// # Defaults
-/// `replica` is `0`; `publish_interval` one second; `queue_records` 65,536;
+/// `replica` is `0`; `publish` plain; `publish_interval` one second; `queue_records` 65,536;
 /// `max_clock_step` five seconds; `publish_entries` false; `segment_bytes`
 /// 8 MiB.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub struct LogConfig {
     pub signer: Signer,
     /// Which replica writes it.
     pub replica: String,
+    /// Who moves the public checkpoint.
+    pub publish: Publishing,
     /// The public checkpoint moves at most once in this time.
     pub publish_interval: Duration,
     /// Records that may wait; one more is refused.
@@ -45,6 +49,7 @@ impl LogConfig {
             origin: origin.into(),
             signer,
             replica: "0".to_owned(),
+            publish: Publishing::Plain,
             publish_interval: Duration::from_secs(1),
             queue_records: 65_536,
             max_clock_step: Duration::from_secs(5),

@@ -7,10 +7,10 @@ use crate::proof::prove_inclusion;
 use crate::receipt::{Extra, Receipt};
 use crate::record::{ExchangeKey, Intent, Record, Stored};
 
-use super::ReceiptError;
 use super::exchanges::{self, Known};
 use super::shared::{Shared, lock};
 use super::tail::Head;
+use super::{Publishing, ReceiptError};
 
 /// What the log knows of an exchange by its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,14 @@ impl Shared {
     pub(super) fn receipt(&self, exchange: &str, openings: bool) -> Result<Receipt, ReceiptError> {
         let known = self.known(exchange)?;
         let index = known.outcome.ok_or(ReceiptError::NotYet)?;
-        let head = self.read_tail(|tail| tail.head().clone());
+        let mut head = self.read_tail(|tail| tail.head().clone());
+        if self.publishing_by == Publishing::External {
+            // What witnesses have signed says more than the newest head.
+            let published = lock(&self.published).clone();
+            if index < published.size {
+                head = published;
+            }
+        }
         let record = self.entry(index).map_err(ReceiptError::Io)?;
         let openings =
             if openings { self.openings(exchange, known, &record)? } else { BTreeMap::new() };

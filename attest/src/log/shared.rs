@@ -16,7 +16,7 @@ use crate::wal::SegmentName;
 
 use super::exchanges::Exchanges;
 use super::tail::{Head, Tail};
-use super::{AppendError, LogConfig, LogStatus, Pending, Sealed};
+use super::{AppendError, LogConfig, LogStatus, Pending, Publishing, Sealed};
 
 /// A record that waits, and who waits for it.
 #[derive(Debug)]
@@ -57,6 +57,7 @@ pub(super) struct Shared {
     pub(super) origin: String,
     pub(super) replica: String,
     pub(super) publish_entries: bool,
+    pub(super) publishing_by: Publishing,
     pub(super) publish_interval: std::time::Duration,
     pub(super) max_clock_step: u64,
     pub(super) segment_bytes: u64,
@@ -70,6 +71,8 @@ pub(super) struct Shared {
     pub(super) tail: RwLock<Tail>,
     pub(super) exchanges: Mutex<Exchanges>,
     pub(super) published: Mutex<Head>,
+    /// Held while the public checkpoint is written.
+    pub(super) publishing: Mutex<()>,
     /// The segments that exist, the current one last.
     pub(super) segments: Mutex<VecDeque<SegmentName>>,
     pub(super) bell: Mutex<Bell>,
@@ -107,6 +110,7 @@ impl Shared {
             origin: config.origin,
             replica: config.replica,
             publish_entries: config.publish_entries,
+            publishing_by: config.publish,
             publish_interval: config.publish_interval,
             max_clock_step: u64::try_from(config.max_clock_step.as_micros()).unwrap_or(u64::MAX),
             segment_bytes: config.segment_bytes,
@@ -120,6 +124,7 @@ impl Shared {
             tail: RwLock::new(parts.tail),
             exchanges: Mutex::new(parts.exchanges),
             published: Mutex::new(parts.published),
+            publishing: Mutex::new(()),
             segments: Mutex::new(VecDeque::from([parts.segment])),
             bell: Mutex::default(),
             rung: Condvar::new(),

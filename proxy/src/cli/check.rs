@@ -49,7 +49,11 @@ impl Check {
                     signer.name(),
                     settings.origin
                 )),
-                Ok(_) => {}
+                Ok(_) => {
+                    if let Err(fault) = boot::witnesses(settings) {
+                        faults.push(fault.to_string());
+                    }
+                }
                 Err(fault) => faults.push(fault.to_string()),
             }
         }

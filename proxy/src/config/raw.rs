@@ -66,6 +66,8 @@ pub(super) struct Route {
     pub(super) dangerous_unlogged: bool,
     #[serde(default)]
     pub(super) inline_receipt: bool,
+    #[serde(default)]
+    pub(super) overlap: bool,
     pub(super) credential: Option<Credential>,
 }
 
@@ -103,6 +105,8 @@ pub(super) struct Log {
     pub(super) publish_entries: bool,
     pub(super) publish_interval_ms: Option<u64>,
     pub(super) queue_records: Option<usize>,
+    pub(super) witnesses: Option<PathBuf>,
+    pub(super) witness_timeout_ms: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

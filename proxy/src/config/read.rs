@@ -272,7 +272,6 @@ impl Reader<'_> {
         let family = self.word(&at("dialect"), raw.dialect.as_deref(), &families);
         let modes = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
         let mode = self.word(&at("mode"), raw.mode.as_deref(), &modes);
-        let commit = self.commit(&at("commit"), raw.commit.as_deref());
         let streams = [("gate", StreamMode::Gate), ("race", StreamMode::Race)];
         let stream = self.word(&at("stream"), raw.stream.as_deref(), &streams);
         let opaques = [("record", OpaqueMode::Record), ("refuse", OpaqueMode::Refuse)];
@@ -298,6 +297,9 @@ impl Reader<'_> {
                 found
             }
         };
+        let witnessed =
+            log.and_then(|log| logs.get(log)).is_some_and(|log| log.witnesses.is_some());
+        let commit = self.commit(&at("commit"), raw.commit.as_deref(), witnessed);
         let credential = raw.credential.and_then(|raw| self.credential(&at("credential"), &raw));
         let path = path?.trim_end_matches('/').to_owned();
         Some(Route {
@@ -310,18 +312,25 @@ impl Reader<'_> {
             stream: stream?,
             opaque: opaque?,
             log,
+            overlap: raw.overlap,
             inline_receipt: raw.inline_receipt,
             credential,
         })
     }
 
-    fn commit(&mut self, at: &str, typed: Option<&str>) -> Option<Commit> {
-        if typed == Some("witnessed") {
-            let what = "`witnessed` needs witnesses, and this version has no witness client";
-            self.fault(at, what, "commit = \"sealed\"");
+    fn commit(&mut self, at: &str, typed: Option<&str>, has_witnesses: bool) -> Option<Commit> {
+        let modes = [
+            ("sealed", Commit::Sealed),
+            ("witnessed", Commit::Witnessed),
+            ("async", Commit::Async),
+        ];
+        let commit = self.word(at, typed, &modes)?;
+        if commit == Commit::Witnessed && !has_witnesses {
+            let what = "`witnessed` needs a log with witnesses";
+            self.fault(at, what, "witnesses = \"witnesses.policy\" in its `[[log]]`");
             return None;
         }
-        self.word(at, typed, &[("sealed", Commit::Sealed), ("async", Commit::Async)])
+        Some(commit)
     }
 
     fn required(&mut self, at: &str, typed: Option<String>, example: &str) -> Option<String> {
@@ -443,6 +452,14 @@ impl Reader<'_> {
                 let what = format!("there is no key `{}`", key_file.display());
                 self.fault(&at("key"), what, "`troth keygen ORIGIN --out FILE` makes one");
             }
+            let witnesses = raw.witnesses.map(|file| self.path(&file));
+            if let Some(file) = witnesses.as_ref().filter(|file| !file.is_file()) {
+                let what = format!("there is no witness policy `{}`", file.display());
+                self.fault(&at("witnesses"), what, "a C2SP tlog-policy file with addresses");
+            }
+            if raw.witness_timeout_ms == Some(0) {
+                self.fault(&at("witness_timeout_ms"), "`witness_timeout_ms` must not be 0", "");
+            }
             known.push(LogSettings {
                 name,
                 directory: self.path(Path::new(&directory)),
@@ -452,6 +469,8 @@ impl Reader<'_> {
                 publish_entries: raw.publish_entries,
                 publish_interval: Duration::from_millis(raw.publish_interval_ms.unwrap_or(1000)),
                 queue_records: raw.queue_records.unwrap_or(QUEUE_RECORDS),
+                witnesses,
+                witness_timeout: Duration::from_millis(raw.witness_timeout_ms.unwrap_or(2000)),
             });
         }
         known

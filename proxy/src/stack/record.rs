@@ -11,6 +11,7 @@ use tower::Service;
 use super::{Answering, Asked};
 use crate::{
     body::Body,
+    dialect::Decoded,
     fault::Fault,
     gateway::Gateway,
     ledger::{Ledger, Opening},
@@ -54,6 +55,7 @@ where
             tenant: admission.principal.tenant.clone(),
             principal: admission.principal.id.clone(),
             action: "prompt",
+            overlap: admission.route.overlap && asked.decoded.as_ref().is_ok_and(uses_no_tool),
             patience: self.gateway.limits().commit_timeout(),
         };
         let evidence = self.gateway.evidence(&admission.route).cloned();
@@ -63,4 +65,10 @@ where
             Err(fault) => Box::pin(std::future::ready(Err(fault.into()))),
         }
     }
+}
+
+/// Where a tool is offered or was used the answer may act on the world: the
+/// intent must stand before the model is asked.
+fn uses_no_tool(decoded: &Decoded) -> bool {
+    decoded.offers.is_empty() && decoded.results.is_empty() && decoded.calls.is_empty()
 }

@@ -74,12 +74,21 @@ where
                 }
                 Step::Forward(request, trace, model) => (request, trace, model),
             };
-            if let Err(fault) = ledger.intent_durable().await {
+            let overlaps = ledger.overlaps();
+            if !overlaps && let Err(fault) = ledger.intent_durable().await {
                 return failed(ledger, fault.into()).await;
             }
             ledger.forwarding();
             let sent = Mark::now();
-            let response = match inner.call(request).await {
+            let response = if overlaps {
+                // Nothing of the answer is looked at before the intent stands.
+                let (durable, response) =
+                    tokio::join!(ledger.intent_durable(), inner.call(request));
+                durable.map_err(Fault::from).and(response)
+            } else {
+                inner.call(request).await
+            };
+            let response = match response {
                 Ok(response) => response,
                 Err(fault) => return failed(ledger, fault).await,
             };
