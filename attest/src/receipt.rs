@@ -248,7 +248,7 @@ pub fn verify_receipt(
         return Err(CheckpointError::Quorum.into());
     }
     let record = Stored::parse(&entry)?;
-    let commitments: BTreeMap<&str, Commitment> =
+    let commitments: BTreeMap<_, Commitment> =
         record.record.iter().flat_map(crate::record::Record::commitments).collect();
     let openings = openings.unwrap_or_default().into_iter().map(|(name, opening)| {
         let commitment = commitments.get(name.as_str()).ok_or(ReceiptFault::Opening)?;

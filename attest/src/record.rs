@@ -8,6 +8,8 @@ mod envelope;
 mod exchange;
 mod kinds;
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 use crate::commit::Commitment;
@@ -91,14 +93,17 @@ impl Record {
 
     /// The keyed commitments of the record, with the names of their fields.
     #[must_use]
-    pub fn commitments(&self) -> Vec<(&'static str, Commitment)> {
-        let fields = match self {
-            Self::Intent(intent) => vec![("request", intent.request)],
+    pub fn commitments(&self) -> Vec<(Cow<'static, str>, Commitment)> {
+        let fields: Vec<(Cow<'static, str>, _)> = match self {
+            Self::Intent(intent) => vec![("request".into(), intent.request)],
             Self::Outcome(outcome) => vec![
-                ("request", outcome.request),
-                ("response.upstream", outcome.response_upstream),
-                ("response.released", outcome.response_released),
+                ("request".into(), outcome.request),
+                ("response.upstream".into(), outcome.response_upstream),
+                ("response.released".into(), outcome.response_released),
             ],
+            Self::ToolCall(call) => {
+                vec![(format!("arguments/{}", call.number).into(), call.arguments)]
+            }
             _ => Vec::new(),
         };
         fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()

@@ -14,7 +14,7 @@ use crate::{
     dialect::{Decoded, Document, Endpoint, Piece, Place, openai},
     fault::Fault,
     gateway::Gateway,
-    judge::{Court, Judgement},
+    judge::{CallVerdict, Court, Judgement},
     ledger::Ledger,
     pump, receipt, redact, rescue,
     stack::{Admission, collect, failed, missed},
@@ -131,6 +131,14 @@ async fn whole(
     } else {
         enforce(answer, document.as_ref(), &decoded, &screening.findings, &mut judgement)
     };
+    for (place, call) in std::mem::take(&mut judgement.calls) {
+        let Some(made) = decoded.calls.get(place) else { continue };
+        let call = match &out {
+            Enforced::Refused => CallVerdict::of(&judgement),
+            Enforced::AsItCame | Enforced::Rewritten(_) => call,
+        };
+        ledger.tool_call(&made.name, &made.raw, call);
+    }
     ledger.judged(judgement.clone());
     let exchange = answer.admission.exchange.clone();
     let (status, body, changed) = match out {

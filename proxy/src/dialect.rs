@@ -6,7 +6,7 @@
 pub(crate) mod openai;
 mod walk;
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use bytes::Bytes;
 use http::Method;
@@ -191,6 +191,8 @@ pub(crate) struct Decoded {
     pub(crate) results: Vec<String>,
     /// Names of tools that the message offers.
     pub(crate) offers: Vec<String>,
+    /// SHA-256 of the canonical JSON of their definitions, by name.
+    pub(crate) definitions: BTreeMap<String, [u8; 32]>,
     /// Tokens in and out, where the message tells.
     pub(crate) usage: Option<(u64, u64)>,
 }

@@ -139,6 +139,46 @@ impl Node {
     }
 }
 
+/// One spelling for all spellings of a value: members sorted, no white space.
+#[must_use]
+pub(crate) fn canonical(node: &Node) -> String {
+    let mut out = String::new();
+    write_canonical(node, &mut out);
+    out
+}
+
+fn write_canonical(node: &Node, out: &mut String) {
+    let quoted = |text: &Text| serde_json::Value::from(text.value.as_str()).to_string();
+    match &node.kind {
+        Kind::Array(items) => {
+            out.push('[');
+            for (place, item) in items.iter().enumerate() {
+                if place > 0 {
+                    out.push(',');
+                }
+                write_canonical(item, out);
+            }
+            out.push(']');
+        }
+        Kind::Object(members) => {
+            let mut sorted: Vec<&(Text, Node)> = members.iter().collect();
+            sorted.sort_by(|one, other| one.0.value.cmp(&other.0.value));
+            out.push('{');
+            for (place, (key, value)) in sorted.into_iter().enumerate() {
+                if place > 0 {
+                    out.push(',');
+                }
+                out.push_str(&quoted(key));
+                out.push(':');
+                write_canonical(value, out);
+            }
+            out.push('}');
+        }
+        Kind::String(text) => out.push_str(&quoted(text)),
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) => out.push_str(&node.to_value().to_string()),
+    }
+}
+
 /// `text` as one token of a JSON pointer (RFC 6901, section 3).
 #[must_use]
 pub(crate) fn pointer_token(text: &str) -> String {

@@ -22,6 +22,25 @@ pub(crate) struct Judgement {
     pub(crate) errors: Vec<String>,
     /// Choices of the answer that are blocked.
     pub(crate) blocked_choices: BTreeSet<u32>,
+    /// What becomes of each tool call of the answer, by its place.
+    pub(crate) calls: Vec<(usize, CallVerdict)>,
+}
+
+/// What becomes of one tool call, and by which policies.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CallVerdict {
+    /// The verdict.
+    pub(crate) verdict: Option<Verdict>,
+    /// Ids of the policies that determined it.
+    pub(crate) policies: Vec<String>,
+}
+
+impl CallVerdict {
+    /// What `judgement` says of the call that it is about.
+    pub(crate) fn of(judgement: &Judgement) -> Self {
+        let policies = judgement.policies.iter().map(|policy| policy.id.clone()).collect();
+        Self { verdict: Some(judgement.verdict), policies }
+    }
 }
 
 impl Default for Judgement {
@@ -32,6 +51,7 @@ impl Default for Judgement {
             redact: BTreeSet::new(),
             errors: Vec::new(),
             blocked_choices: BTreeSet::new(),
+            calls: Vec::new(),
         }
     }
 }
@@ -50,6 +70,7 @@ impl Judgement {
         }
         self.errors.extend(other.errors);
         self.blocked_choices.extend(other.blocked_choices);
+        self.calls.extend(other.calls);
     }
 
     fn policy(&mut self, policy: Determining) {
@@ -166,8 +187,20 @@ impl Court<'_> {
             let model = Resource::Model(self.model);
             self.ask(&mut verdict, Action::Respond, model, findings, &own(false), trace);
             let of_calls = own(true);
-            for call in decoded.calls.iter().filter(|call| Some(call.choice) == choice) {
-                self.call(&mut verdict, call, findings, &of_calls, trace);
+            let calls = decoded.calls.iter().enumerate();
+            for (place, call) in calls.filter(|(_, call)| Some(call.choice) == choice) {
+                let mut one = Judgement::default();
+                self.call(&mut one, call, findings, &of_calls, trace);
+                verdict.calls.push((place, CallVerdict::of(&one)));
+                verdict.redact.extend(std::mem::take(&mut one.redact));
+                verdict.merge(one);
+            }
+            if verdict.verdict >= Verdict::Approve {
+                // A call goes with the choice that makes it.
+                let whole = CallVerdict::of(&verdict);
+                for (_, call) in &mut verdict.calls {
+                    *call = whole.clone();
+                }
             }
             let redact = std::mem::take(&mut verdict.redact);
             if verdict.verdict >= Verdict::Approve {

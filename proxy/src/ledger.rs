@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use troth_attest::{
     AppendError, Commitment, CommitmentMac, Committer, CoverageRow, Decoded, DetectorResult,
-    Enforcement, Intent, Opaque, Outcome, Pending, Record, RecordVerdict, Sealed, Usage,
+    Digest as RecordDigest, Enforcement, Intent, Opaque, Outcome, Pending, Record, RecordVerdict,
+    Sealed, ToolCall as ToolCallRecord, Usage,
 };
 use troth_policies::{Determining, Verdict};
 
@@ -18,7 +19,7 @@ use crate::{
     config::{Commit, Mode, Route},
     coverage::Coverage,
     evidence::Evidence,
-    judge::Judgement,
+    judge::{CallVerdict, Judgement},
     screener::Screening,
     tasks::Tasks,
 };
@@ -62,6 +63,11 @@ pub(crate) struct Ledger {
     pub(crate) coverage: Coverage,
     detectors: BTreeMap<(String, &'static str), DetectorResult>,
     judgement: Judgement,
+    /// Digests of the tools' definitions, by name.
+    pub(crate) definitions: BTreeMap<String, [u8; 32]>,
+    /// Tool calls that the log does not have yet.
+    calls: Vec<ToolCallRecord>,
+    called: u64,
     /// Bytes that left before the verdict that covers them.
     released_before: u64,
     /// Bytes that left after it.
@@ -130,6 +136,9 @@ impl Ledger {
             coverage: Coverage::default(),
             detectors: BTreeMap::new(),
             judgement: Judgement::default(),
+            definitions: BTreeMap::new(),
+            calls: Vec::new(),
+            called: 0,
             released_before: 0,
             released_after: 0,
             upstream_status: None,
@@ -299,6 +308,46 @@ impl Ledger {
         self.judgement.merge(judgement);
     }
 
+    /// Notes what became of a tool call with these arguments.
+    pub(crate) fn tool_call(&mut self, name: &str, arguments: &str, became: CallVerdict) {
+        let number = self.called;
+        self.called += 1;
+        let Some(committer) = &self.committer else { return };
+        let definition = self.definitions.get(name).map(|digest| {
+            let server = self.opening.route.upstream.authority.as_str();
+            RecordDigest::of(&[server.as_bytes(), b"\n", digest].concat())
+        });
+        self.calls.push(ToolCallRecord {
+            arguments: Some(committer.commit(&format!("arguments/{number}"), arguments.as_bytes())),
+            definition,
+            exchange: self.opening.exchange.to_string(),
+            number,
+            policies: became.policies,
+            tool: if is_plain(name) { name.to_owned() } else { "unnamed".to_owned() },
+            verdict: became.verdict.map_or(RecordVerdict::Abort, record_verdict),
+            ..ToolCallRecord::default()
+        });
+        let (Some(evidence), IntentState::Durable(intent)) = (&self.evidence, &self.intent) else {
+            return;
+        };
+        let intent = *intent;
+        // On its way at once; nobody waits for it before the outcome.
+        while let Some(call) = self.calls.first() {
+            let record = Record::ToolCall(ToolCallRecord { intent, ..call.clone() });
+            if evidence.log.append(record).is_err() {
+                return;
+            }
+            self.calls.remove(0);
+        }
+    }
+
+    /// What is left to be written, in its order.
+    fn last_records(&mut self, intent: u64, outcome: Outcome) -> Vec<Record> {
+        let calls = std::mem::take(&mut self.calls).into_iter();
+        let calls = calls.map(|call| Record::ToolCall(ToolCallRecord { intent, ..call }));
+        calls.chain([Record::Outcome(Box::new(Outcome { intent, ..outcome }))]).collect()
+    }
+
     /// A detector did not answer, and this is what its mode does.
     pub(crate) fn failing(&mut self, mode: Enforcement) {
         // Closed is never overwritten by open.
@@ -318,13 +367,7 @@ impl Ledger {
     /// # Errors
     /// The log failed.
     pub(crate) async fn close(mut self) -> Result<Option<Sealed>, EvidenceFault> {
-        let verdict = match self.judgement.verdict {
-            Verdict::Allow => RecordVerdict::Allow,
-            Verdict::Flag => RecordVerdict::Flag,
-            Verdict::Redact => RecordVerdict::Redact,
-            Verdict::Approve => RecordVerdict::Approve,
-            Verdict::Block => RecordVerdict::Block,
-        };
+        let verdict = record_verdict(self.judgement.verdict);
         self.end(verdict, None).await
     }
 
@@ -375,13 +418,11 @@ impl Ledger {
         // No await stands between here and the append, or a client that leaves
         // then would take the outcome with it; a full queue is waited for by a
         // task of its own.
-        let record = Record::Outcome(Box::new(outcome));
+        let mut records = self.last_records(intent, outcome);
         let mut witnesses = evidence.witnesses.clone();
-        let sealing = match evidence.log.append(record.clone()) {
-            Err(AppendError::QueueFull) => {
-                Sealing::Queue(self.tasks.run("outcome", append_patiently(evidence, record)))
-            }
-            other => Sealing::Log(other?),
+        let sealing = match append_all(&evidence, &mut records)? {
+            Some(pending) => Sealing::Log(pending),
+            None => Sealing::Queue(self.tasks.run("outcome", append_patiently(evidence, records))),
         };
         let sealed = async {
             let pending = match sealing {
@@ -408,6 +449,7 @@ impl Ledger {
         let Some(evidence) = self.evidence.clone() else { return };
         let intent = std::mem::replace(&mut self.intent, IntentState::Lost);
         let outcome = self.outcome(0, verdict, reason);
+        let mut records = self.last_records(0, outcome);
         self.tasks.spawn("outcome", async move {
             let index = match intent {
                 IntentState::Durable(index) => index,
@@ -418,8 +460,14 @@ impl Ledger {
                 },
                 IntentState::None | IntentState::Lost => return,
             };
-            let record = Record::Outcome(Box::new(Outcome { intent: index, ..outcome }));
-            if let Err(fault) = append_patiently(evidence, record).await {
+            for record in &mut records {
+                match record {
+                    Record::ToolCall(call) => call.intent = index,
+                    Record::Outcome(outcome) => outcome.intent = index,
+                    _ => {}
+                }
+            }
+            if let Err(fault) = append_patiently(evidence, records).await {
                 tracing::error!(%fault, "an exchange has no outcome yet");
             }
         });
@@ -517,17 +565,48 @@ enum Sealing<Q> {
     Log(Pending),
 }
 
-/// Appends an outcome; a full queue is waited for, since the intent stands and
-/// must be answered. The queue drains at each group commit, so this ends; a
-/// dead log says so at once.
-async fn append_patiently(evidence: Evidence, record: Record) -> Result<Pending, AppendError> {
-    loop {
+/// Appends records in their order, as far as the queue has room; what is left
+/// stays in `records`. The last one's answer, once all are on their way.
+fn append_all(
+    evidence: &Evidence,
+    records: &mut Vec<Record>,
+) -> Result<Option<Pending>, AppendError> {
+    let mut last = None;
+    let mut done = 0;
+    for record in records.iter() {
         match evidence.log.append(record.clone()) {
-            Err(AppendError::QueueFull) => {
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-            }
-            other => return other,
+            Ok(pending) => last = Some(pending),
+            Err(AppendError::QueueFull) => break,
+            Err(fault) => return Err(fault),
         }
+        done += 1;
+    }
+    records.drain(..done);
+    Ok(last.filter(|_| records.is_empty()))
+}
+
+/// Appends the last records of an exchange; a full queue is waited for, since
+/// the intent stands and must be answered. The queue drains at each group
+/// commit, so this ends; a dead log says so at once.
+async fn append_patiently(
+    evidence: Evidence,
+    mut records: Vec<Record>,
+) -> Result<Pending, AppendError> {
+    loop {
+        if let Some(pending) = append_all(&evidence, &mut records)? {
+            return Ok(pending);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+const fn record_verdict(verdict: Verdict) -> RecordVerdict {
+    match verdict {
+        Verdict::Allow => RecordVerdict::Allow,
+        Verdict::Flag => RecordVerdict::Flag,
+        Verdict::Redact => RecordVerdict::Redact,
+        Verdict::Approve => RecordVerdict::Approve,
+        Verdict::Block => RecordVerdict::Block,
     }
 }
 

@@ -182,6 +182,7 @@ impl Pump {
         }
         let mut last = Out::default();
         if matches!(ending, Ending::Eof) {
+            self.state.cover();
             let (before, end) = self.state.rest();
             if !before.bytes.is_empty() {
                 self.send(before).await?;

@@ -220,6 +220,7 @@ fn outcome(settings: Settings, line: &str, parts: &[&str]) -> (String, Value) {
     let (log, _home) = troth.into_log();
     let entries = &log.exchanges()[&exchange];
     let outcome = entries.iter().find(|entry| entry.kind() == "outcome").unwrap();
+    assert_eq!(outcome.record["coverage_complete"], true, "{}", outcome.record);
     (chat_text(&events(&answer.body), 0, "content"), outcome.record.clone())
 }
 

@@ -125,6 +125,6 @@ impl Shared {
             .opener(&tenant, exchange)
             .map_err(|fault| ReceiptError::Io(std::io::Error::other(fault)))?;
         let Some(opener) = opener else { return Ok(BTreeMap::new()) };
-        Ok(fields.iter().map(|(name, _)| ((*name).to_owned(), opener.opening(name))).collect())
+        Ok(fields.iter().map(|(name, _)| (name.to_string(), opener.opening(name))).collect())
     }
 }

@@ -334,17 +334,23 @@ pub struct ToolCall {
     /// log.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cut: BTreeMap<String, u64>,
-    /// Digest of the tool's definition (server, name, description, schema).
+    /// Digest of the tool's definition: SHA-256 over its server's authority, a
+    /// newline, and the SHA-256 of the definition's JSON with sorted members
+    /// and without white space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Digest>,
     /// The exchange's id.
     pub exchange: String,
     /// The index of its intent.
     pub intent: u64,
+    /// Which call of the exchange it is, from 0; its arguments are the field
+    /// `arguments/<number>`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub number: u64,
     /// The policies that determined the verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
-    /// The tool's name.
+    /// The tool's name; `unnamed` where it is no plain name.
     pub tool: String,
     /// What became of the call.
     pub verdict: RecordVerdict,

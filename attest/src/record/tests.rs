@@ -43,6 +43,7 @@ fn every_kind() -> Vec<Record> {
         definition: Some(Digest::of(b"tool")),
         exchange: exchange(1),
         intent: 5,
+        number: 1,
         policies: vec!["p".to_owned()],
         tool: "send_mail".to_owned(),
         verdict: RecordVerdict::Block,

@@ -107,3 +107,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn one_spelling_for_all() {
+    let spelt = |text: &str| canonical(&parse(text.as_bytes(), Limits::default()).unwrap());
+    let one = r#"{"a":[1,2.5,null,true],"b":{"c":"\"你\n","d":""}}"#;
+    assert_eq!(spelt(one), one);
+    let other =
+        " { \"b\" : {\"d\":\"\", \"c\":\"\\\"\\u4f60\\n\"}, \"a\" : [ 1 ,2.50, null,true ] } ";
+    assert_eq!(spelt(other), one);
+    assert_ne!(spelt("[1,2]"), spelt("[2,1]"));
+}

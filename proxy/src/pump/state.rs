@@ -25,7 +25,7 @@ use crate::{
         openai::{self, Chunk, Lane},
     },
     json,
-    judge::Judgement,
+    judge::{CallVerdict, Judgement},
     ledger::Ledger,
     screener::{RULES, Weighed},
     sse,
@@ -173,7 +173,6 @@ impl State {
         for choice in self.choices.clone() {
             self.judge_calls(choice);
         }
-        self.cover();
         Ok(())
     }
 
@@ -409,6 +408,7 @@ impl State {
             judgement.raise(Verdict::Block);
             judgement.errors.push("a finding that cannot be replaced in place".to_owned());
         }
+        self.ledger.tool_call(&made.name, &made.raw, CallVerdict::of(&judgement));
         self.enforce(&lane, &everything, judgement);
         if self.ending.is_none()
             && let Some(state) = self.calls.get_mut(&(choice, call))
@@ -592,13 +592,26 @@ impl State {
         self.ledger.judged(judgement);
     }
 
-    /// The lanes' rows of the coverage map; once.
+    /// Calls that nobody judged, since the stream ended before them: they did
+    /// not pass.
+    fn stop_calls(&mut self) {
+        let ended = if self.ending == Some(Ending::Blocked) { Some(Verdict::Block) } else { None };
+        for state in self.calls.values_mut().filter(|state| !state.judged) {
+            state.judged = true;
+            let became = CallVerdict { verdict: ended, policies: Vec::new() };
+            self.ledger.tool_call(&state.name, &state.arguments, became);
+        }
+    }
+
+    /// The lanes' rows of the coverage map, and the calls that never ended;
+    /// once.
     pub(super) fn cover(&mut self) {
-        let models = self.answer.gateway.screener.models().map(|models| models.name.clone());
-        let bundle = self.answer.gateway.screener.bundle();
         if std::mem::replace(&mut self.covered, true) {
             return;
         }
+        self.stop_calls();
+        let models = self.answer.gateway.screener.models().map(|models| models.name.clone());
+        let bundle = self.answer.gateway.screener.bundle();
         for state in self.lanes.values() {
             let bytes = state.length as u64;
             self.ledger.coverage.decoded_more(state.channel, 1, state.length);

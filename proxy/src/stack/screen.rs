@@ -109,6 +109,7 @@ async fn ask(gateway: &Gateway, asked: Asked, ledger: &mut Ledger) -> Result<Ste
     let Asked { admission, head, document, body, decoded } = asked;
     let decoded = decoded?;
     let screening = gateway.screener.screen(&decoded.pieces).await;
+    ledger.definitions.clone_from(&decoded.definitions);
     let pieces = &decoded.pieces;
     ledger.screened(&screening, |finding| {
         pieces.get(finding.segment as usize).map(|piece| piece.channel)

@@ -1,7 +1,8 @@
 //! A chat completion request, taken apart.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use sha2::{Digest, Sha256};
 use troth_policies::{Channel, Origin};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
         DecodeFault, Decoded, Document, Opaque,
         walk::{self, Voice, Walk},
     },
-    json::{Kind, Node},
+    json::{self, Kind, Node},
 };
 
 /// Takes a request apart.
@@ -43,6 +44,7 @@ pub(crate) fn chat_request(document: &Document) -> Result<Decoded, DecodeFault> 
         model: request.model,
         results: request.results,
         offers: request.offers,
+        definitions: request.definitions,
         ..Decoded::default()
     })
 }
@@ -62,6 +64,7 @@ struct Request {
     model: Option<String>,
     results: Vec<String>,
     offers: Vec<String>,
+    definitions: BTreeMap<String, [u8; 32]>,
 }
 
 impl Request {
@@ -112,6 +115,10 @@ impl Request {
             // no name: it is offered by that.
             let kind = tool.member("type").and_then(Node::as_str);
             voice.tool = voice.tool.or_else(|| kind.map(str::to_owned));
+            if let Some(name) = &voice.tool {
+                let definition = Sha256::digest(json::canonical(tool)).into();
+                self.definitions.insert(name.clone(), definition);
+            }
             self.offers.extend(voice.tool.clone());
             self.walk.assembled(tool, &format!("{pointer}/{index}"), &voice);
         }
