@@ -1,9 +1,7 @@
 //! Limits hold at the bound and one past it.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
-use troth_tests::{Answer, Model, Request, Running, Settings, Troth, Upstream, chat, eventually};
+use troth_tests::{Answer, Model, Request, Settings, Stall, Troth, Upstream, chat, eventually};
 
 fn is_an_error_of_the_dialect(answer: &Answer) {
     assert!(answer.json()["error"]["message"].is_string(), "{}", answer.text());
@@ -150,27 +148,14 @@ fn a_stalled_disk_is_given_up() {
     let upstream = Upstream::says(br#"{"choices":[]}"#);
     let settings = Settings::rules().limit("commit_timeout_ms = 300");
     let mut troth = Troth::start(&settings, &upstream.address);
-    let pid = troth.process().id().to_string();
     // From now on a sync takes longer than anybody waits.
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-p", &pid, "-o", "/dev/null", "-e", "trace=fdatasync", "-e"]);
-    strace.arg("inject=fdatasync:delay_enter=3000000");
-    let mut strace = Running::start(&mut strace);
-    eventually("strace holds every thread", || {
-        let status = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-        let traced = |task: std::fs::DirEntry| {
-            let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
-            status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
-        };
-        status.map(Result::unwrap).all(traced).then_some(())
-    });
+    let stall = Stall::of(troth.process().id(), "fdatasync", 3000);
     let answer = troth.chat("hello").has_status(503);
     is_an_error_of_the_dialect(&answer);
     assert_eq!(answer.json()["error"]["code"], "evidence_unavailable");
     assert!(upstream.seen().is_empty(), "it was forwarded without a durable intent");
     let exchange = answer.exchange().to_owned();
-    strace.terminate();
-    let _ = strace.wait();
+    drop(stall);
     // When the disk comes back, so does the record of what happened.
     let (log, _home) = troth.into_log();
     let _ = log.verify().is_clean();

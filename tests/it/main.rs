@@ -12,6 +12,7 @@ mod audit;
 mod census;
 mod check;
 mod clients;
+mod commit;
 mod crash;
 mod demo;
 mod drain;

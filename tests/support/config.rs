@@ -66,6 +66,7 @@ pub struct Settings {
     routes: Vec<Route>,
     classifiers: bool,
     bundle: String,
+    log: Vec<String>,
     limits: Vec<String>,
     tail: String,
 }
@@ -79,6 +80,7 @@ impl Settings {
             routes: vec![Route::openai()],
             classifiers: false,
             bundle: "builtin:baseline".to_owned(),
+            log: Vec::new(),
             limits: Vec::new(),
             tail: String::new(),
         }
@@ -105,6 +107,13 @@ impl Settings {
         self
     }
 
+    /// With one more line of `[[log]]`, such as `queue_records = 1`.
+    #[must_use]
+    pub fn log(mut self, line: &str) -> Self {
+        self.log.push(line.to_owned());
+        self
+    }
+
     /// With one line of `[limits]`, such as `request_bytes = 1000`.
     #[must_use]
     pub fn limit(mut self, line: &str) -> Self {
@@ -126,6 +135,7 @@ impl Settings {
     #[must_use]
     pub fn text(&self, upstream: &str) -> String {
         let mut text = HEAD.to_owned();
+        writeln!(text, "{}\n", self.log.join("\n")).unwrap();
         writeln!(text, "[policy]\nbundle = \"{}\"\n", self.bundle).unwrap();
         for route in &self.routes {
             let upstream = route.upstream.as_deref().unwrap_or(upstream);
@@ -161,7 +171,6 @@ directory = "troth-log"
 origin = "example.com/troth/test"
 key = "troth.key"
 publish = "127.0.0.1:0"
-
 "#;
 
 const CLASSIFIERS: &str = r#"[classifiers]

@@ -37,8 +37,23 @@ impl Troth {
     /// When it does not start.
     #[must_use]
     pub fn start_in(home: TempDir, settings: &Settings, upstream: &str) -> Self {
+        Self::start_prepared(home, settings, upstream, |_| {})
+    }
+
+    /// The same; `prepare` may add files before it starts, when keys and policy are there.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_prepared(
+        home: TempDir,
+        settings: &Settings,
+        upstream: &str,
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
         let text = settings.text(upstream);
         lay_out(home.path(), &text);
+        prepare(home.path());
         let (process, address, publish) = launch(home.path(), text.contains("log = \"main\""));
         Self { address, publish, process, home }
     }
