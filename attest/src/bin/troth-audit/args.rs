@@ -31,6 +31,10 @@ pub(crate) enum Command {
     /// Writes the public log as static files, for any web server or verifier
     #[command(after_long_help = EXPORT)]
     Export(Export),
+    /// Runs a witness: cosigns checkpoints of logs, over HTTP (C2SP
+    /// tlog-witness)
+    #[command(after_long_help = WITNESS)]
+    Witness(Witness),
     /// Prints a completion script for a shell
     Completions {
         /// Which shell
@@ -119,6 +123,28 @@ pub(crate) struct Export {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Witness {
+    /// Where it listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Its private key, as `troth keygen NAME --out FILE` makes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Where it keeps what it has cosigned; made when it does not exist
+    #[arg(long, value_name = "DIR", required_unless_present = "print_key")]
+    pub(crate) state: Option<PathBuf>,
+    /// The verifier key of a log to follow; may be given again
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) log: Vec<String>,
+    /// A policy file (C2SP tlog-policy) whose logs are followed too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Print the key that verifies its cosignatures, and end
+    #[arg(long)]
+    pub(crate) print_key: bool,
+}
+
 fn field(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((field, file)) if !field.is_empty() && !file.is_empty() => {
@@ -159,6 +185,23 @@ Examples:
   troth-audit receipt answer.tlog-proof --policy troth.policy
   curl -s $URL/.well-known/troth/receipts/$ID | troth-audit receipt - --policy troth.policy
   troth-audit receipt answer.tlog-proof --policy troth.policy --content request=body.json";
+
+const WITNESS: &str = "\
+Examples:
+  troth keygen witness.example.org/1 --out witness.key
+  troth-audit witness --key witness.key --print-key
+  troth-audit witness --key witness.key --state witness-state \\
+      --listen 0.0.0.0:8090 --log example.com/troth/prod+1c2a...+AS3f...
+
+A witness signs a checkpoint only when it extends every one that it has signed
+for that log before, so that nobody can show two people two histories. It needs
+to be trusted for that alone: it reads no entry and holds no secret but its key.
+What it has signed is in its state directory before anybody sees the signature:
+stop it in any way, and never restore that directory from a backup.
+
+It speaks plain HTTP; a web server in front of it gives it a name and TLS. Its
+operator tells logs the address and the key that --print-key prints:
+  witness w1 witness.example.org/1+9b0c...+BCms... https://witness.example.org";
 
 const EXPORT: &str = "\
 Example:

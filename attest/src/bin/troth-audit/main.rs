@@ -3,6 +3,7 @@
 
 mod args;
 mod output;
+mod witness;
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -77,6 +78,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
     match command {
         Command::Verify(args) => run_verify(args),
         Command::Receipt(args) => run_receipt(args),
+        Command::Witness(args) => witness::run(args),
         Command::Show(args) => run_show(args),
         Command::Prove(args) => run_prove(args),
         Command::Consistency(args) => run_consistency(args),

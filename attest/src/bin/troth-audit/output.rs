@@ -33,6 +33,11 @@ pub(crate) fn error(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "troth-audit: {text}");
 }
 
+/// Tells people and programs where it listens.
+pub(crate) fn listening(address: impl std::fmt::Display, what: &str) {
+    let _ = writeln!(io::stderr().lock(), "listening address={address} what={what}");
+}
+
 /// A progress bar on standard error, where that is a terminal.
 pub(crate) struct Bar(Option<ProgressBar>);
 
