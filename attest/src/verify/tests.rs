@@ -7,6 +7,7 @@ use crate::*;
 
 use super::audit::Audit;
 
+mod attacks;
 mod semantics;
 mod tamper;
 

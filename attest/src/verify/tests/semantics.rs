@@ -16,7 +16,7 @@ fn signed(records: &[(Record, u64)]) -> MemorySource {
     of_entries(&entries)
 }
 
-fn of_entries(entries: &[Vec<u8>]) -> MemorySource {
+pub(super) fn of_entries(entries: &[Vec<u8>]) -> MemorySource {
     let (mut files, mut bundle) = (BTreeMap::new(), Vec::new());
     let (mut tree, mut tile) = (Frontier::new(), Vec::new());
     for entry in entries {
@@ -34,7 +34,7 @@ fn of_entries(entries: &[Vec<u8>]) -> MemorySource {
 }
 
 /// Boot and configurations, as the engine writes them.
-fn preamble() -> Vec<Record> {
+pub(super) fn preamble() -> Vec<Record> {
     let Record::Boot(mut boot) = boot() else { panic!() };
     boot.log_key = signer().verifier().to_string();
     vec![
