@@ -276,16 +276,16 @@ fn scanned_as_parsed(bytes: &[u8]) {
     }
 }
 
-/// Every byte of a record as every other byte, and every spelling that the
-/// canonical form leaves out.
+/// Every byte of a record as bytes that mean something, and every spelling that
+/// the canonical form leaves out.
 #[test]
 fn the_scanner_takes_nothing_that_the_reader_refuses() {
     for record in every_kind().into_iter().filter(plain) {
         let good = bytes(record, 1_795_000_000_000_000);
         for at in 0..good.len() {
             let mut bad = good.clone();
-            for with in 0..=255 {
-                bad[at] = with;
+            for with in b"\"\\ ,:{}[]019aAQz-_\x1f\x7f\x80\xc3" {
+                bad[at] = *with;
                 scanned_as_parsed(&bad);
             }
             let mut shorter = good.clone();
