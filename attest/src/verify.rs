@@ -16,7 +16,7 @@ mod tree;
 use std::time::Duration;
 
 pub use report::{Fault, FaultKind, Report};
-pub use source::{DirectorySource, LogSource};
+pub use source::{DirectorySource, LogSource, Withheld};
 
 use crate::trust::TrustPolicy;
 
@@ -29,7 +29,7 @@ use audit::Audit;
 ///
 /// # Defaults
 /// `longest_exchange` is one hour; `listed_faults` 100; `stop_at_first` false;
-/// `threads` as many as there are cores.
+/// `threads` as many as there are cores; `fresh_since` none.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
     /// An intent without outcome is open for this long, and a fault after.
@@ -41,6 +41,10 @@ pub struct VerifyOptions {
     /// Threads that read and hash entries; the report is the same for any
     /// number of them.
     pub threads: usize,
+    /// Unix microseconds. A log of which nothing is newer is stale: the quorum
+    /// must have cosigned its checkpoint since, or, where the policy asks for
+    /// no witness, its last record must be as young.
+    pub fresh_since: Option<u64>,
 }
 
 impl Default for VerifyOptions {
@@ -49,6 +53,7 @@ impl Default for VerifyOptions {
             longest_exchange: Duration::from_secs(3600),
             listed_faults: 100,
             stop_at_first: false,
+            fresh_since: None,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
         }
     }

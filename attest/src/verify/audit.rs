@@ -2,14 +2,17 @@
 //! files. Its state can be copied between steps, which is how the tests change
 //! every byte of a log without verifying all of it each time.
 
-use std::collections::VecDeque;
+mod anchors;
+mod hashes;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, VerifiedCheckpoint};
 use crate::hash::{Digest, Hash};
 use crate::log::{MAX_BLOB_LIMIT, blob_path};
 use crate::note::MAX_NOTE_BYTES;
-use crate::record::{Fact, Facts, RecordFault};
+use crate::record::{Fact, Facts, Record, RecordFault};
 use crate::tile::{Entries, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile};
 use crate::trust::TrustPolicy;
 use crate::wal::{self, Bytes, Frame, Reader, ScanFault, SegmentHeader, SegmentName};
@@ -28,6 +31,8 @@ enum Phase {
     Segments,
     /// Entries from the bundle at the tree's size.
     Bundle,
+    /// The same without entries, which are not public: hashes from the tile.
+    Hashes,
     /// The header of the segment at this place.
     Segment(usize),
     /// The frames of the segment at this place.
@@ -44,6 +49,8 @@ enum Check {
     Compared(Tile, bool, Compared),
     Bundle(u64, Vec<Hash>, bool),
     Blob(u64, Digest),
+    /// The record at this index says that witnesses saw this checkpoint.
+    Anchor(u64, Checkpoint),
 }
 
 /// See the module.
@@ -61,6 +68,9 @@ pub(super) struct Audit<'a> {
     last_length: u64,
     link: Option<[u8; 32]>,
     tree: Tree,
+    /// Roots at the heads of frames, the newest: what anchors speak of.
+    roots: BTreeMap<u64, Hash>,
+    withheld: u64,
     semantics: Semantics,
     faults: Faults,
 }
@@ -80,6 +90,8 @@ impl<'a> Audit<'a> {
             last_length: 0,
             link: None,
             tree: Tree::new(),
+            roots: BTreeMap::new(),
+            withheld: 0,
             semantics: Semantics::new(longest),
             faults: Faults::new(options.listed_faults),
         }
@@ -139,7 +151,9 @@ impl<'a> Audit<'a> {
     pub(super) fn finish(mut self) -> Report {
         let size = self.tree.size();
         let root = self.tree.root();
+        self.judge_age();
         let mut report = self.semantics.finish(&mut self.faults);
+        report.withheld = self.withheld;
         if let Some(head) = &self.head {
             describe(head, &mut report);
         }
@@ -164,6 +178,7 @@ impl<'a> Audit<'a> {
                 self.find_segments(log)
             }
             Phase::Bundle => self.bundle(log, ahead),
+            Phase::Hashes => self.hashes(log),
             Phase::Segment(place) => self.segment(log, place),
             Phase::Frames(place, reader) => self.frames(log, place, reader),
             Phase::Edge => {
@@ -250,11 +265,14 @@ impl<'a> Audit<'a> {
         }
         let index = size / TILE_WIDTH;
         let judged = ahead.and_then(|ahead| ahead.take(index));
-        match judged.unwrap_or_else(|| Bundle::read(log, index))? {
-            Some(bundle) => self.full_bundle(index, bundle)?,
-            None => self.bundle_missing(Tile::bundle(index)),
+        match judged.unwrap_or_else(|| Bundle::read(log, index)) {
+            Ok(Some(bundle)) => self.full_bundle(index, bundle),
+            Ok(None) => {
+                self.bundle_missing(Tile::bundle(index));
+                Ok(())
+            }
+            Err(fault) => self.withheld(fault),
         }
-        Ok(())
     }
 
     fn bundle_missing(&mut self, tile: Tile) {
@@ -314,9 +332,10 @@ impl<'a> Audit<'a> {
         let width = u16::try_from(wanted).unwrap_or(256);
         let limit = u64::try_from(MAX_BUNDLE_BYTES).unwrap_or(u64::MAX);
         // C2SP: where a partial is gone, the full one takes its place.
-        let (bytes, whole) = match log.read(&tile.cut(width).to_string(), limit)? {
-            Some(bytes) => (Some(bytes), true),
-            None => (log.read(&tile.to_string(), limit)?, false),
+        let (bytes, whole) = match log.read(&tile.cut(width).to_string(), limit) {
+            Ok(Some(bytes)) => (Some(bytes), true),
+            Ok(None) => (log.read(&tile.to_string(), limit)?, false),
+            Err(fault) => return self.withheld(fault),
         };
         let Some(bytes) = bytes else {
             self.bundle_missing(tile);
@@ -369,6 +388,9 @@ impl<'a> Audit<'a> {
             Ok(facts) => {
                 self.semantics.follow(index, &facts, &self.keys, &mut self.faults);
                 if let Fact::Other(record) = &facts.fact {
+                    if let Record::Anchor(anchor) = record.as_ref() {
+                        self.anchor(index, anchor);
+                    }
                     let blobs = record.blobs().into_iter();
                     self.checks.extend(blobs.map(|digest| Check::Blob(index, digest)));
                 }
@@ -477,6 +499,7 @@ impl<'a> Audit<'a> {
             self.entry(entry);
         }
         self.link = Some(frame.link());
+        self.remember_root();
         let verified = Checkpoint::verify(frame.note(), self.policy);
         let fault = match verified {
             Ok(head) => {
@@ -526,6 +549,7 @@ impl<'a> Audit<'a> {
                 self.check_bundle(log, *index, hashes, *required)
             }
             Check::Blob(index, digest) => self.check_blob(log, *index, digest),
+            Check::Anchor(index, anchored) => self.check_anchor(log, *index, anchored),
         }
     }
 

@@ -123,6 +123,15 @@ impl Semantics {
                 }
                 self.configs.insert(index, config.of);
             }
+            Record::Key(change) => {
+                if !change.holds() {
+                    let what = "the change of keys is not signed by both keys";
+                    faults.add(Some(index), FaultKind::Tampered, what);
+                }
+            }
+            Record::Erasure(erasure) => {
+                self.report.erased = self.report.erased.saturating_add(erasure.count);
+            }
             Record::Test(test) => self.in_force(index, test.config, faults),
             Record::Heartbeat(heartbeat) => self.heartbeat(index, heartbeat, faults),
             Record::Close(close) => {
@@ -265,6 +274,16 @@ impl Semantics {
         for route in &mut self.routes {
             route.settled = route.outcomes;
         }
+    }
+
+    /// The quorum cosigned this size.
+    pub(super) fn anchored(&mut self, size: u64) {
+        self.report.anchored_size = self.report.anchored_size.max(size);
+    }
+
+    /// The time of the last record.
+    pub(super) fn last_time(&self) -> Option<u64> {
+        self.report.last_time
     }
 
     /// What stands before a segment must be what the records before it say.
