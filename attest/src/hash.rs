@@ -31,11 +31,12 @@ impl Hash {
     /// The hash of an inner node: `SHA256(01 || left || right)`.
     #[must_use]
     pub fn node(left: &Self, right: &Self) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update([1]);
-        hasher.update(left.0);
-        hasher.update(right.0);
-        Self(hasher.finalize().into())
+        let mut bytes = [1_u8; 65];
+        let [_, hashes @ ..] = &mut bytes;
+        let (first, second) = hashes.split_at_mut(32);
+        first.copy_from_slice(&left.0);
+        second.copy_from_slice(&right.0);
+        Self(Sha256::digest(bytes).into())
     }
 
     /// Reads the form of checkpoints and proofs: canonical, padded base64.

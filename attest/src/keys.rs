@@ -185,6 +185,11 @@ impl Signer {
         Zeroizing::new(format!("PRIVATE+KEY+{}+{:08x}+{}", self.name, self.id, seed.as_str()))
     }
 
+    /// This key's signature over a message that is no note's text.
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.key.sign(message).to_bytes()
+    }
+
     /// The signature line of this key under a note's text.
     #[must_use]
     pub fn signature_line(&self, text: &str) -> String {

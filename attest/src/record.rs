@@ -6,6 +6,7 @@
 
 mod envelope;
 mod exchange;
+mod facts;
 mod kinds;
 
 use std::borrow::Cow;
@@ -22,6 +23,7 @@ pub use exchange::{
     ConfigInForce, CoverageRow, Decoded, DetectorResult, Enforcement, Intent, Opaque, Outcome,
     RecordVerdict, ToolCall, Usage,
 };
+pub(crate) use facts::{Fact, Facts};
 pub use kinds::{
     Anchor, Boot, Close, CommitmentDocument, Config, ConfigOf, Erasure, Heartbeat, KeyChange,
     RouteCounters, Statement, TestCount, TestRun,

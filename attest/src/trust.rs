@@ -109,6 +109,16 @@ impl TrustPolicy {
         self.urls.get(place).and_then(Option::as_deref)
     }
 
+    /// Whether the witnesses that cosigned since then (names of the file and
+    /// Unix seconds) satisfy the quorum by themselves.
+    pub(crate) fn satisfied_since(&self, cosigned: &[(String, u64)], since: u64) -> bool {
+        let recent = cosigned.iter().filter(|(_, time)| *time >= since);
+        let places: Vec<usize> = recent
+            .filter_map(|(name, _)| self.names.iter().position(|known| known == name))
+            .collect();
+        self.satisfied_by(&places)
+    }
+
     /// Whether these witnesses (by place) satisfy the quorum.
     #[must_use]
     pub fn satisfied_by(&self, cosigned: &[usize]) -> bool {

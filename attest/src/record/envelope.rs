@@ -37,11 +37,24 @@ impl ExchangeKey {
 fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
     let hyphens =
         text.len() == 36 && [8, 13, 18, 23].iter().all(|i| text.as_bytes().get(*i) == Some(&b'-'));
-    if !hyphens || text.bytes().any(|b| b.is_ascii_uppercase()) {
+    if !hyphens {
         return None;
     }
-    let digits: String = text.split('-').collect();
-    hex::decode(digits).ok()?.try_into().ok()
+    let mut bytes = [0_u8; 16];
+    let mut digits = text.bytes().filter(|digit| *digit != b'-').map(nibble);
+    for byte in &mut bytes {
+        *byte = digits.next()?? << 4 | digits.next()??;
+    }
+    Some(bytes)
+}
+
+/// The value of a lower-case hexadecimal digit.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
 }
 
 /// The Unix milliseconds inside a UUIDv7 (RFC 9562 5.7).

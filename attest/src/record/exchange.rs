@@ -299,21 +299,67 @@ impl Outcome {
     /// crash or shutdown has lost its coverage, and a list that was cut proves nothing.
     #[must_use]
     pub fn covers(&self) -> bool {
-        let unknown = matches!(self.reason.as_deref(), Some(CRASH | SHUTDOWN));
-        let lost = (self.verdict == RecordVerdict::Abort && unknown)
-            || self.cut.contains_key("coverage")
-            || self.cut.contains_key("decoded");
-        let rows_sum = self.coverage.iter().all(|row| {
-            self.decoded.iter().any(|total| {
+        if self.cut.contains_key("coverage") || self.cut.contains_key("decoded") {
+            return false;
+        }
+        let rows = self.coverage.iter().map(|row| Seen {
+            bytes: row.bytes,
+            cached: row.cached,
+            channel: &row.channel,
+            segments: row.segments,
+            accounted: row.accounted(),
+        });
+        let totals = self.decoded.iter().map(|total| Total {
+            bytes: total.bytes,
+            channel: &total.channel,
+            segments: total.segments,
+        });
+        let map = Coverage { rows: rows.collect(), totals: totals.collect() };
+        map.adds_up(self.verdict, self.reason.as_deref())
+    }
+}
+
+/// A coverage map as far as its sums go, lent by whoever read it.
+#[derive(Debug, Default)]
+pub(super) struct Coverage<'a> {
+    pub(super) rows: Vec<Seen<'a>>,
+    pub(super) totals: Vec<Total<'a>>,
+}
+
+/// A [`CoverageRow`].
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) bytes: u64,
+    pub(super) cached: u64,
+    pub(super) channel: &'a str,
+    pub(super) segments: u64,
+    /// Segments that the row accounts for, seen or not.
+    pub(super) accounted: u64,
+}
+
+/// A [`Decoded`].
+#[derive(Debug)]
+pub(super) struct Total<'a> {
+    pub(super) bytes: u64,
+    pub(super) channel: &'a str,
+    pub(super) segments: u64,
+}
+
+impl Coverage<'_> {
+    /// See [`Outcome::covers`].
+    pub(super) fn adds_up(&self, verdict: RecordVerdict, reason: Option<&str>) -> bool {
+        let lost = verdict == RecordVerdict::Abort && matches!(reason, Some(CRASH | SHUTDOWN));
+        let rows_sum = self.rows.iter().all(|row| {
+            self.totals.iter().any(|total| {
                 let whole = row.segments == total.segments;
                 total.channel == row.channel
-                    && row.accounted() == total.segments
+                    && row.accounted == total.segments
                     && row.cached <= row.segments
                     && if whole { row.bytes == total.bytes } else { row.bytes <= total.bytes }
             })
         });
-        let channels_seen = self.decoded.iter().all(|total| {
-            total.segments == 0 || self.coverage.iter().any(|row| row.channel == total.channel)
+        let channels_seen = self.totals.iter().all(|total| {
+            total.segments == 0 || self.rows.iter().any(|row| row.channel == total.channel)
         });
         !lost && rows_sum && channels_seen
     }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
 use crate::json::Extra;
+use crate::keys::{Signer, VerifierKey};
 
 use super::ConfigInForce;
 use super::exchange::is_zero;
@@ -225,6 +228,40 @@ pub struct KeyChange {
     /// Fields of later versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub x: Extra,
+}
+
+impl KeyChange {
+    /// The change from one key to another, signed by both.
+    #[must_use]
+    pub fn signed(old: &Signer, new: &Signer) -> Self {
+        let (old_key, new_key) = (old.verifier().to_string(), new.verifier().to_string());
+        let statement = statement(&old_key, &new_key);
+        let sign = |signer: &Signer| URL_SAFE_NO_PAD.encode(signer.sign(statement.as_bytes()));
+        Self {
+            new: new_key,
+            new_signature: sign(new),
+            old: old_key,
+            old_signature: sign(old),
+            x: Extra::new(),
+        }
+    }
+
+    /// Whether both keys signed the change. Both sign
+    /// `troth/v1/key\n<old key>\n<new key>\n`.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let statement = statement(&self.old, &self.new);
+        let signed = |key: &str, signature: &str| {
+            let Ok(key) = key.parse::<VerifierKey>() else { return false };
+            let signature = URL_SAFE_NO_PAD.decode(signature);
+            signature.is_ok_and(|signature| key.holds(statement.as_bytes(), &signature))
+        };
+        signed(&self.old, &self.old_signature) && signed(&self.new, &self.new_signature)
+    }
+}
+
+fn statement(old: &str, new: &str) -> String {
+    format!("troth/v1/key\n{old}\n{new}\n")
 }
 
 /// Openings were destroyed. Says no identity.

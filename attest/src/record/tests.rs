@@ -227,7 +227,122 @@ fn ids_of_exchanges() {
     assert_ne!(ExchangeKey::of("a"), ExchangeKey::of("b"));
 }
 
+/// The records that the scanner must not leave to the slow reader.
+fn plain(record: &Record) -> bool {
+    matches!(record, Record::Intent(_) | Record::Outcome(_) | Record::ToolCall(_))
+}
+
+#[test]
+fn plain_records_are_scanned() {
+    let bare = [
+        Record::Intent(Intent::default()),
+        Record::Outcome(Box::default()),
+        Record::ToolCall(ToolCall::default()),
+        Record::Outcome(Box::new(Outcome {
+            coverage: vec![CoverageRow {
+                cached: 1,
+                failed: 2,
+                skipped: 3,
+                timed_out: 4,
+                tokens: 5,
+                truncated: 6,
+                ..outcome("e", 0).coverage[0].clone()
+            }],
+            reason: Some("模".to_owned()),
+            ..outcome("e", 0)
+        })),
+    ];
+    for mut record in every_kind().into_iter().chain(bare) {
+        // The log does not let these pass empty.
+        match &mut record {
+            Record::Intent(intent) => intent.exchange = exchange(1),
+            Record::Outcome(outcome) => outcome.exchange = exchange(1),
+            Record::ToolCall(call) => call.exchange = exchange(1),
+            _ => {}
+        }
+        let (is_plain, kind) = (plain(&record), record.kind());
+        let bytes = bytes(record, 1_795_000_000_000_000);
+        let scanned = Facts::scanned(&bytes);
+        assert_eq!(scanned.is_some(), is_plain, "{kind}: {}", String::from_utf8_lossy(&bytes));
+        let parsed = Facts::from(Stored::parse(&bytes).unwrap());
+        assert_eq!(scanned.unwrap_or_else(|| parsed.clone()), parsed);
+    }
+}
+
+/// Whatever the scanner takes, the reader takes, and it means the same.
+fn scanned_as_parsed(bytes: &[u8]) {
+    if let Some(scanned) = Facts::scanned(bytes) {
+        let parsed = Stored::parse(bytes).map(Facts::from);
+        assert_eq!(parsed.as_ref(), Ok(&scanned), "{}", String::from_utf8_lossy(bytes));
+    }
+}
+
+/// Every byte of a record as bytes that mean something, and every spelling that
+/// the canonical form leaves out.
+#[test]
+fn the_scanner_takes_nothing_that_the_reader_refuses() {
+    for record in every_kind().into_iter().filter(plain) {
+        let good = bytes(record, 1_795_000_000_000_000);
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            for with in b"\"\\ ,:{}[]019aAQz-_\x1f\x7f\x80\xc3" {
+                bad[at] = *with;
+                scanned_as_parsed(&bad);
+            }
+            let mut shorter = good.clone();
+            shorter.remove(at);
+            scanned_as_parsed(&shorter);
+            for with in b" ,:\"0{}[]\\" {
+                let mut longer = good.clone();
+                longer.insert(at, *with);
+                scanned_as_parsed(&longer);
+            }
+        }
+    }
+    let outcome = String::from_utf8(bytes(every_kind()[4].clone(), 7)).unwrap();
+    let intent = String::from_utf8(bytes(every_kind()[3].clone(), 7)).unwrap();
+    for (good, from, to) in [
+        (&outcome, "\"judge\":12", "\"\":12"),
+        (&outcome, "\"judge\":12", "\"z\":12"),
+        (&outcome, "\"judge\":12", "\"é\":12"),
+        (&outcome, "\"judge\":12", "\"judge\":012"),
+        (&outcome, "\"judge\":12", "\"judge\":9007199254740992"),
+        (&outcome, "\"judge\":12", "\"judge\":99999999999999999999"),
+        (&outcome, "\"judge\":12", "\"judge\":12,\"judge\":12"),
+        (&outcome, "{\"judge\":12,\"screen\":431}", "{}"),
+        (&outcome, "[\"injection\"]", "[]"),
+        (&outcome, "[\"injection\"]", "[\"inj\\u0065ction\"]"),
+        (&outcome, "\"segments\":2", "\"segments\":2,\"skipped\":0"),
+        (&outcome, "\"upstream_status\":200", "\"upstream_status\":65536"),
+        (&outcome, "\"score_ppm\":993120", "\"score_ppm\":4294967296"),
+        (&outcome, "\"v\":1", "\"v\":2"),
+        (&outcome, "\"verdict\":\"block\"", "\"verdict\":\"blocked\""),
+        (&outcome, "\"enforcement\":\"enforced\"", "\"enforcement\":\"forced\""),
+        (&outcome, "\"bytes\":120", "\"bytes\":121"),
+        (&intent, "\"overlap\":true", "\"overlap\":false"),
+        (&intent, "\"model\":2,", ""),
+        (&intent, "\"time\":7", "\"time\":-7"),
+    ] {
+        let bad = good.replacen(from, to, 1);
+        assert_ne!(&bad, good, "{from}");
+        scanned_as_parsed(bad.as_bytes());
+    }
+}
+
 proptest! {
+    #[test]
+    fn changed_records_scan_as_they_parse(
+        kind in 3_usize..6,
+        changes in prop::collection::vec((0_usize..2000, any::<u8>()), 1..4),
+    ) {
+        let mut bytes = bytes(every_kind()[kind].clone(), 1_795_000_000_000_000);
+        for (at, with) in changes {
+            let place = at % bytes.len();
+            bytes[place] = with;
+        }
+        scanned_as_parsed(&bytes);
+    }
+
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Stored::parse(&bytes);

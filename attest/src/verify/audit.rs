@@ -2,18 +2,23 @@
 //! files. Its state can be copied between steps, which is how the tests change
 //! every byte of a log without verifying all of it each time.
 
-use std::collections::VecDeque;
+mod anchors;
+mod hashes;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, VerifiedCheckpoint};
 use crate::hash::{Digest, Hash};
 use crate::log::{MAX_BLOB_LIMIT, blob_path};
 use crate::note::MAX_NOTE_BYTES;
-use crate::record::{RecordFault, Stored};
-use crate::tile::{Entries, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile, split_hashes};
+use crate::record::{Fact, Facts, Record, RecordFault};
+use crate::tile::{Entries, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile};
 use crate::trust::TrustPolicy;
 use crate::wal::{self, Bytes, Frame, Reader, ScanFault, SegmentHeader, SegmentName};
 
+use super::ahead::Ahead;
+use super::bundle::{Bundle, Compared, compare_tile, parse};
 use super::report::{FaultKind, Faults, Report, describe};
 use super::semantics::Semantics;
 use super::tree::{Made, Tree};
@@ -26,6 +31,8 @@ enum Phase {
     Segments,
     /// Entries from the bundle at the tree's size.
     Bundle,
+    /// The same without entries, which are not public: hashes from the tile.
+    Hashes,
     /// The header of the segment at this place.
     Segment(usize),
     /// The frames of the segment at this place.
@@ -38,8 +45,12 @@ enum Phase {
 #[derive(Debug, Clone)]
 enum Check {
     Tile(Made, bool),
+    /// A tile that was compared already, and how that came out.
+    Compared(Tile, bool, Compared),
     Bundle(u64, Vec<Hash>, bool),
     Blob(u64, Digest),
+    /// The record at this index says that witnesses saw this checkpoint.
+    Anchor(u64, Checkpoint),
 }
 
 /// See the module.
@@ -57,6 +68,9 @@ pub(super) struct Audit<'a> {
     last_length: u64,
     link: Option<[u8; 32]>,
     tree: Tree,
+    /// Roots at the heads of frames, the newest: what anchors speak of.
+    roots: BTreeMap<u64, Hash>,
+    withheld: u64,
     semantics: Semantics,
     faults: Faults,
 }
@@ -76,6 +90,8 @@ impl<'a> Audit<'a> {
             last_length: 0,
             link: None,
             tree: Tree::new(),
+            roots: BTreeMap::new(),
+            withheld: 0,
             semantics: Semantics::new(longest),
             faults: Faults::new(options.listed_faults),
         }
@@ -89,12 +105,24 @@ impl<'a> Audit<'a> {
 
     /// Does the next piece of work; `false` when there is none left.
     pub(super) fn step(&mut self, log: &dyn LogSource) -> bool {
+        self.step_ahead(log, None)
+    }
+
+    /// The full bundles that come next, once that is known.
+    pub(super) fn bundles(&self) -> Option<std::ops::Range<u64>> {
+        let next = self.tree.size() / TILE_WIDTH;
+        let known = matches!(self.phase, Phase::Bundle) && self.checks.is_empty();
+        known.then(|| next..self.bundles_end() / TILE_WIDTH)
+    }
+
+    /// A step that may find its bundle read already.
+    pub(super) fn step_ahead(&mut self, log: &dyn LogSource, ahead: Option<&Ahead>) -> bool {
         if self.options.stop_at_first && self.faults.any() {
             return false;
         }
         let done = match self.checks.pop_front() {
             Some(check) => self.check(log, &check),
-            None => self.advance(log),
+            None => self.advance(log, ahead),
         };
         if done.is_err() {
             self.fault(None, FaultKind::Unreadable, "a file cannot be read");
@@ -123,7 +151,9 @@ impl<'a> Audit<'a> {
     pub(super) fn finish(mut self) -> Report {
         let size = self.tree.size();
         let root = self.tree.root();
+        self.judge_age();
         let mut report = self.semantics.finish(&mut self.faults);
+        report.withheld = self.withheld;
         if let Some(head) = &self.head {
             describe(head, &mut report);
         }
@@ -137,7 +167,7 @@ impl<'a> Audit<'a> {
         self.faults.add(index, kind, what);
     }
 
-    fn advance(&mut self, log: &dyn LogSource) -> io::Result<()> {
+    fn advance(&mut self, log: &dyn LogSource, ahead: Option<&Ahead>) -> io::Result<()> {
         match std::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Checkpoint => {
                 self.phase = Phase::Segments;
@@ -147,7 +177,8 @@ impl<'a> Audit<'a> {
                 self.phase = Phase::Bundle;
                 self.find_segments(log)
             }
-            Phase::Bundle => self.bundle(log),
+            Phase::Bundle => self.bundle(log, ahead),
+            Phase::Hashes => self.hashes(log),
             Phase::Segment(place) => self.segment(log, place),
             Phase::Frames(place, reader) => self.frames(log, place, reader),
             Phase::Edge => {
@@ -222,25 +253,92 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Reads the entries of one bundle, as far as they are needed from it.
-    fn bundle(&mut self, log: &dyn LogSource) -> io::Result<()> {
+    /// The entries of one bundle, as far as they are needed from it.
+    fn bundle(&mut self, log: &dyn LogSource, ahead: Option<&Ahead>) -> io::Result<()> {
         let (size, end) = (self.tree.size(), self.bundles_end());
         if size >= end {
             self.phase = if self.segments.is_empty() { Phase::Edge } else { Phase::Segment(0) };
             return Ok(());
         }
+        if end - size < TILE_WIDTH || !size.is_multiple_of(TILE_WIDTH) {
+            return self.partial_bundle(log, end);
+        }
+        let index = size / TILE_WIDTH;
+        let judged = ahead.and_then(|ahead| ahead.take(index));
+        match judged.unwrap_or_else(|| Bundle::read(log, index)) {
+            Ok(Some(bundle)) => self.full_bundle(index, bundle),
+            Ok(None) => {
+                self.bundle_missing(Tile::bundle(index));
+                Ok(())
+            }
+            Err(fault) => self.withheld(fault),
+        }
+    }
+
+    fn bundle_missing(&mut self, tile: Tile) {
+        let (size, end) = (self.tree.size(), self.bundles_end());
+        let what = format!("`{tile}` is missing: {} entries cannot be read", end - size);
+        self.fault(Some(size), FaultKind::Incomplete, what);
+    }
+
+    fn bundle_damaged(&mut self, tile: Tile, size: u64) {
+        let what = format!("`{tile}` does not hold the entries that it should");
+        self.fault(Some(size), FaultKind::Tampered, what);
+    }
+
+    /// A bundle of which all is needed.
+    fn full_bundle(&mut self, index: u64, bundle: Bundle) -> io::Result<()> {
+        let size = self.tree.size();
+        let within = size + 1..size + TILE_WIDTH;
+        let head_within =
+            self.head.as_ref().is_some_and(|head| within.contains(&head.checkpoint.size));
+        let Bundle { facts, routes, hashes, root, tile } = bundle;
+        // A head inside the bundle wants the tree at its size.
+        let mut each = (root.is_none() || head_within).then(|| hashes.clone().into_iter());
+        for (index, facts) in (size..).zip(facts) {
+            let route = |place: usize| routes.get(place).map_or("", String::as_str);
+            self.facts(index, facts.map(|facts| facts.map_route(route)));
+            if let Some(leaf) = each.as_mut().and_then(Iterator::next) {
+                // Its tile was compared, or the bundle is refused.
+                let required = self.required(index);
+                let checks = &mut self.checks;
+                self.tree.push(leaf, |made| higher(made, required, checks));
+                self.compare_head();
+            }
+            if self.options.stop_at_first && self.faults.any() {
+                return Ok(());
+            }
+        }
+        let Some(root) = root else {
+            self.bundle_damaged(Tile::bundle(index), size);
+            return Ok(());
+        };
+        let required = self.required(size + TILE_WIDTH - 1);
+        self.checks.push_back(Check::Compared(Tile::hashes(0, index), required, tile?));
+        if each.is_none() {
+            let checks = &mut self.checks;
+            self.tree.push_tile(hashes, root, |made| higher(made, required, checks));
+            self.compare_head();
+        }
+        self.phase = Phase::Bundle;
+        Ok(())
+    }
+
+    /// The bundle at the end of the entries, or one that begins in the middle.
+    fn partial_bundle(&mut self, log: &dyn LogSource, end: u64) -> io::Result<()> {
+        let size = self.tree.size();
         let tile = Tile::bundle(size / TILE_WIDTH);
         let wanted = (end - size).min(TILE_WIDTH);
         let width = u16::try_from(wanted).unwrap_or(256);
         let limit = u64::try_from(MAX_BUNDLE_BYTES).unwrap_or(u64::MAX);
         // C2SP: where a partial is gone, the full one takes its place.
-        let (bytes, whole) = match log.read(&tile.cut(width).to_string(), limit)? {
-            Some(bytes) => (Some(bytes), true),
-            None => (log.read(&tile.to_string(), limit)?, false),
+        let (bytes, whole) = match log.read(&tile.cut(width).to_string(), limit) {
+            Ok(Some(bytes)) => (Some(bytes), true),
+            Ok(None) => (log.read(&tile.to_string(), limit)?, false),
+            Err(fault) => return self.withheld(fault),
         };
         let Some(bytes) = bytes else {
-            let what = format!("`{tile}` is missing: {} entries cannot be read", end - size);
-            self.fault(Some(size), FaultKind::Incomplete, what);
+            self.bundle_missing(tile);
             return Ok(());
         };
         let mut read = 0;
@@ -248,49 +346,59 @@ impl<'a> Audit<'a> {
             let (Some(entry), true) = (entry, read < wanted || whole) else { break };
             read += 1;
             if read <= wanted {
-                self.entry(entry, whole && wanted == TILE_WIDTH);
+                self.entry(entry);
             }
             if self.options.stop_at_first && self.faults.any() {
                 return Ok(());
             }
         }
-        let exact = read == wanted && (!whole || Entries(&bytes).all(|entry| entry.is_some()));
-        if !exact {
-            let what = format!("`{tile}` does not hold the entries that it should");
-            self.fault(Some(size), FaultKind::Tampered, what);
+        if read != wanted || (whole && !Entries(&bytes).all(|entry| entry.is_some())) {
+            self.bundle_damaged(tile, size);
             return Ok(());
         }
         self.phase = Phase::Bundle;
         Ok(())
     }
 
-    /// One entry: into the tree, through the grammar, through the rules.
-    /// `bundled`: it was read from its full bundle, which need not be compared
-    /// again.
-    fn entry(&mut self, entry: &[u8], bundled: bool) {
-        let index = self.tree.size();
+    /// Whether the tiles and the bundle that end with this entry must be there.
+    fn required(&self, index: u64) -> bool {
         let durable = self.bundles_end().next_multiple_of(TILE_WIDTH);
-        let is_static = self.segments.is_empty();
+        self.segments.is_empty() || index < durable
+    }
+
+    /// One entry: into the tree, through the grammar, through the rules.
+    fn entry(&mut self, entry: &[u8]) {
+        let index = self.tree.size();
+        let required = self.required(index);
         let checks = &mut self.checks;
         self.tree.push(Hash::leaf(entry), |made| {
-            let required = is_static || index < durable;
-            if made.tile.level == Some(0) && !bundled {
+            if made.tile.level == Some(0) {
                 let hashes = made.hashes.clone();
                 checks.push_back(Check::Bundle(made.tile.index, hashes, required));
             }
             checks.push_back(Check::Tile(made, required));
         });
-        match parse(entry) {
-            Ok(stored) => {
-                self.semantics.follow(index, &stored, &self.keys, &mut self.faults);
-                let blobs = stored.record.iter().flat_map(crate::record::Record::blobs);
-                self.checks.extend(blobs.map(|digest| Check::Blob(index, digest)));
+        self.facts(index, parse(entry));
+        self.compare_head();
+    }
+
+    /// What one record says, held against what the records before it said.
+    fn facts<Route: AsRef<str>>(&mut self, index: u64, facts: Result<Facts<Route>, RecordFault>) {
+        match facts {
+            Ok(facts) => {
+                self.semantics.follow(index, &facts, &self.keys, &mut self.faults);
+                if let Fact::Other(record) = &facts.fact {
+                    if let Record::Anchor(anchor) = record.as_ref() {
+                        self.anchor(index, anchor);
+                    }
+                    let blobs = record.blobs().into_iter();
+                    self.checks.extend(blobs.map(|digest| Check::Blob(index, digest)));
+                }
             }
             Err(fault) => {
                 self.fault(Some(index), FaultKind::Tampered, format!("not a record: {fault}"));
             }
         }
-        self.compare_head();
     }
 
     /// Holds the public checkpoint to the tree when both have the same size.
@@ -388,9 +496,10 @@ impl<'a> Audit<'a> {
             return false;
         }
         for entry in frame.entries() {
-            self.entry(entry, false);
+            self.entry(entry);
         }
         self.link = Some(frame.link());
+        self.remember_root();
         let verified = Checkpoint::verify(frame.note(), self.policy);
         let fault = match verified {
             Ok(head) => {
@@ -427,36 +536,34 @@ impl<'a> Audit<'a> {
 
     fn check(&mut self, log: &dyn LogSource, check: &Check) -> io::Result<()> {
         match check {
-            Check::Tile(made, required) => self.check_tile(log, made, *required),
+            Check::Tile(made, required) => {
+                let compared = compare_tile(log, made.tile, &made.hashes)?;
+                self.compared(made.tile, *required, compared);
+                Ok(())
+            }
+            Check::Compared(tile, required, compared) => {
+                self.compared(*tile, *required, *compared);
+                Ok(())
+            }
             Check::Bundle(index, hashes, required) => {
                 self.check_bundle(log, *index, hashes, *required)
             }
             Check::Blob(index, digest) => self.check_blob(log, *index, digest),
+            Check::Anchor(index, anchored) => self.check_anchor(log, *index, anchored),
         }
     }
 
-    fn check_tile(&mut self, log: &dyn LogSource, made: &Made, required: bool) -> io::Result<()> {
-        let Made { tile, hashes } = made;
-        let mut stored = log.read(&tile.to_string(), 8192)?;
-        if stored.is_none() && !tile.is_full() {
-            let full = log.read(&tile.cut(256).to_string(), 8192)?;
-            stored = full.map(|mut full| {
-                full.truncate(32 * usize::from(tile.width));
-                full
-            });
-        }
-        match stored {
-            None if required => {
+    fn compared(&mut self, tile: Tile, required: bool, compared: Compared) {
+        match compared {
+            Compared::Missing if required => {
                 self.fault(None, FaultKind::Incomplete, format!("`{tile}` is missing"));
             }
-            None => {}
-            Some(bytes) if split_hashes(&bytes, tile.width).as_ref() == Some(hashes) => {}
-            Some(_) => {
+            Compared::Missing | Compared::Same => {}
+            Compared::Differs => {
                 let what = format!("`{tile}` is not what the entries hash to");
                 self.fault(None, FaultKind::Tampered, what);
             }
         }
-        Ok(())
     }
 
     fn check_bundle(
@@ -501,30 +608,11 @@ impl<'a> Audit<'a> {
     }
 }
 
-#[cfg(not(test))]
-fn parse(entry: &[u8]) -> Result<Stored, RecordFault> {
-    Stored::parse(entry)
-}
-
-/// Parsing is a function of the bytes alone, and unoptimised it is slow: the
-/// tests, which change one byte many thousand times, remember the rest.
-#[cfg(test)]
-fn parse(entry: &[u8]) -> Result<Stored, RecordFault> {
-    use std::cell::RefCell;
-    use std::collections::HashMap;
-    thread_local! {
-        static PARSED: RefCell<HashMap<Vec<u8>, Stored>> = RefCell::default();
+/// A tile of a full bundle's entries: the lowest was compared with the bundle.
+fn higher(made: Made, required: bool, checks: &mut VecDeque<Check>) {
+    if made.tile.level != Some(0) {
+        checks.push_back(Check::Tile(made, required));
     }
-    if let Some(stored) = PARSED.with_borrow(|parsed| parsed.get(entry).cloned()) {
-        return Ok(stored);
-    }
-    let stored = Stored::parse(entry)?;
-    PARSED.with_borrow_mut(|parsed| {
-        if parsed.len() < 10_000 {
-            parsed.insert(entry.to_vec(), stored.clone());
-        }
-    });
-    Ok(stored)
 }
 
 /// A segment's bytes, range by range.

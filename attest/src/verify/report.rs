@@ -16,7 +16,9 @@ pub enum FaultKind {
     Incomplete,
     /// Too few witnesses.
     Unwitnessed,
-    /// Records that this program cannot judge.
+    /// Nothing new for too long.
+    Stale,
+    /// Records that this program cannot judge, or may not read.
     Insufficient,
     /// The files could not be read.
     Unreadable,
@@ -29,17 +31,20 @@ impl FaultKind {
         match self {
             Self::Tampered => 1,
             Self::Incomplete => 2,
-            Self::Unwitnessed => 3,
+            Self::Unwitnessed | Self::Stale => 3,
             Self::Insufficient => 5,
             Self::Unreadable => 74,
         }
     }
 
-    fn status(self) -> &'static str {
+    /// One word for it.
+    #[must_use]
+    pub fn status(self) -> &'static str {
         match self {
             Self::Tampered => "tampered",
             Self::Incomplete => "incomplete",
             Self::Unwitnessed => "unwitnessed",
+            Self::Stale => "stale",
             Self::Insufficient => "insufficient",
             Self::Unreadable => "unreadable",
         }
@@ -85,6 +90,13 @@ pub struct Report {
     pub open: u64,
     /// Records of a version or kind that this program does not know.
     pub unknown: u64,
+    /// Keys of openings that were destroyed, by the `erasure` records.
+    pub erased: u64,
+    /// The largest size that an `anchor` record shows to have been cosigned by
+    /// the quorum.
+    pub anchored_size: u64,
+    /// Entries of which only the hash was read: the log does not publish them.
+    pub withheld: u64,
     /// Time of the first record, Unix microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_time: Option<u64>,

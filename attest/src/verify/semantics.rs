@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::record::{
-    ConfigInForce, ConfigOf, ExchangeKey, Heartbeat, Intent, Outcome, Record, RouteCounters, Stored,
+    ConfigInForce, ConfigOf, ExchangeKey, Fact, Facts, Heartbeat, Record, RecordVerdict,
+    RouteCounters,
 };
 use crate::wal::SegmentHeader;
 
@@ -16,7 +17,8 @@ use super::report::{FaultKind, Faults, Report};
 struct Open {
     key: ExchangeKey,
     time: u64,
-    route: String,
+    /// Its route's place, where it is counted.
+    route: Option<usize>,
 }
 
 /// What one route did since the last `boot`, by its records and by its
@@ -44,7 +46,13 @@ pub(super) struct Semantics {
     outcomes: u64,
     open: BTreeMap<u64, Open>,
     configs: BTreeMap<u64, ConfigOf>,
-    routes: BTreeMap<String, Route>,
+    /// What was in force last, and is declared.
+    in_force: Option<ConfigInForce>,
+    /// The places of routes, by their names.
+    names: BTreeMap<String, usize>,
+    routes: Vec<Route>,
+    calls: u64,
+    verdicts: BTreeMap<RecordVerdict, u64>,
     report: Report,
     unknown_told: bool,
 }
@@ -55,22 +63,51 @@ impl Semantics {
     }
 
     /// Follows one record.
-    pub(super) fn follow(
+    pub(super) fn follow<Route: AsRef<str>>(
         &mut self,
         index: u64,
-        stored: &Stored,
+        facts: &Facts<Route>,
         keys: &[String],
         faults: &mut Faults,
     ) {
-        if stored.time < self.time {
+        if facts.time < self.time {
             faults.add(Some(index), FaultKind::Tampered, "its time lies before the last record's");
         }
-        self.time = self.time.max(stored.time);
-        self.report.first_time.get_or_insert(stored.time);
-        self.report.last_time = Some(stored.time);
-        let Some(record) = &stored.record else { return self.unknown(index, faults) };
-        count(&mut self.report.records, record.kind());
+        self.time = self.time.max(facts.time);
+        self.report.first_time.get_or_insert(facts.time);
+        self.report.last_time = Some(facts.time);
         self.closed = false;
+        match &facts.fact {
+            Fact::Unknown => self.unknown(index, faults),
+            Fact::Intent { key, route, config } => {
+                let open = Open { key: *key, time: facts.time, route: self.route(route.as_ref()) };
+                self.intent(index, open, *config, faults);
+            }
+            Fact::Outcome { key, intent, verdict, complete, covers } => {
+                self.outcomes += 1;
+                *self.verdicts.entry(*verdict).or_default() += 1;
+                self.outcome(index, *intent, *key, faults);
+                if complete != covers {
+                    let what = "the coverage map does not say what its rows sum to";
+                    faults.add(Some(index), FaultKind::Tampered, what);
+                }
+                if !complete {
+                    self.report.coverage_incomplete += 1;
+                }
+            }
+            Fact::Call { key, intent } => {
+                self.calls += 1;
+                if self.open.get(intent).is_none_or(|open| open.key != *key) {
+                    let what = "the tool call belongs to no open intent";
+                    faults.add(Some(index), FaultKind::Tampered, what);
+                }
+            }
+            Fact::Other(record) => self.other(index, record, keys, faults),
+        }
+    }
+
+    fn other(&mut self, index: u64, record: &Record, keys: &[String], faults: &mut Faults) {
+        *self.report.records.entry(record.kind().to_owned()).or_default() += 1;
         match record {
             Record::Boot(boot) => {
                 if !keys.contains(&boot.log_key) {
@@ -82,17 +119,18 @@ impl Semantics {
             Record::Config(config) => {
                 if self.configs.len() >= MAX_CONFIGS {
                     self.configs.pop_first();
+                    self.in_force = None;
                 }
                 self.configs.insert(index, config.of);
             }
-            Record::Intent(intent) => self.intent(index, stored.time, intent, faults),
-            Record::Outcome(outcome) => self.outcome(index, outcome, faults),
-            Record::ToolCall(call) => {
-                let key = ExchangeKey::of(&call.exchange);
-                if self.open.get(&call.intent).is_none_or(|open| open.key != key) {
-                    let what = "the tool call belongs to no open intent";
+            Record::Key(change) => {
+                if !change.holds() {
+                    let what = "the change of keys is not signed by both keys";
                     faults.add(Some(index), FaultKind::Tampered, what);
                 }
+            }
+            Record::Erasure(erasure) => {
+                self.report.erased = self.report.erased.saturating_add(erasure.count);
             }
             Record::Test(test) => self.in_force(index, test.config, faults),
             Record::Heartbeat(heartbeat) => self.heartbeat(index, heartbeat, faults),
@@ -109,9 +147,21 @@ impl Semantics {
         }
     }
 
+    /// The place of a route; none when there are too many.
+    fn route(&mut self, name: &str) -> Option<usize> {
+        if let Some(place) = self.names.get(name) {
+            return Some(*place);
+        }
+        if self.routes.len() >= MAX_ROUTES {
+            return None;
+        }
+        self.names.insert(name.to_owned(), self.routes.len());
+        self.routes.push(Route::default());
+        Some(self.routes.len() - 1)
+    }
+
     fn unknown(&mut self, index: u64, faults: &mut Faults) {
         self.report.unknown += 1;
-        self.closed = false;
         // Counted all, told once.
         if !std::mem::replace(&mut self.unknown_told, true) {
             let what = "a record of a version or kind that this program does not know";
@@ -123,6 +173,7 @@ impl Semantics {
         // The run before must have ended all of its exchanges, by `abort` if
         // it was killed.
         self.abandon("the log was started again before its outcome", faults);
+        self.names.clear();
         self.routes.clear();
         self.booted = true;
     }
@@ -137,12 +188,12 @@ impl Semantics {
         }
     }
 
-    fn intent(&mut self, index: u64, time: u64, intent: &Intent, faults: &mut Faults) {
+    fn intent(&mut self, index: u64, open: Open, config: ConfigInForce, faults: &mut Faults) {
         self.intents += 1;
         if !self.booted {
             faults.add(Some(index), FaultKind::Tampered, "an intent before any boot");
         }
-        self.in_force(index, intent.config, faults);
+        self.in_force(index, config, faults);
         if self.open.len() >= MAX_OPEN
             && let Some((oldest, _)) = self.open.pop_first()
         {
@@ -152,20 +203,16 @@ impl Semantics {
                 "an intent without outcome: too many are open",
             );
         }
-        if self.routes.len() < MAX_ROUTES || self.routes.contains_key(&intent.route) {
-            self.routes.entry(intent.route.clone()).or_default().intents += 1;
+        if let Some(route) = open.route.and_then(|place| self.routes.get_mut(place)) {
+            route.intents += 1;
         }
-        let key = ExchangeKey::of(&intent.exchange);
-        self.open.insert(index, Open { key, time, route: intent.route.clone() });
+        self.open.insert(index, open);
     }
 
-    fn outcome(&mut self, index: u64, outcome: &Outcome, faults: &mut Faults) {
-        self.outcomes += 1;
-        count(&mut self.report.verdicts, outcome.verdict.as_str());
-        let key = ExchangeKey::of(&outcome.exchange);
-        match self.open.remove(&outcome.intent) {
+    fn outcome(&mut self, index: u64, intent: u64, key: ExchangeKey, faults: &mut Faults) {
+        match self.open.remove(&intent) {
             Some(open) if open.key == key => {
-                if let Some(route) = self.routes.get_mut(&open.route) {
+                if let Some(route) = open.route.and_then(|place| self.routes.get_mut(place)) {
                     route.outcomes += 1;
                 }
             }
@@ -178,17 +225,15 @@ impl Semantics {
                 faults.add(Some(index), FaultKind::Tampered, what);
             }
         }
-        if outcome.coverage_complete != outcome.covers() {
-            let what = "the coverage map does not say what its rows sum to";
-            faults.add(Some(index), FaultKind::Tampered, what);
-        }
-        if !outcome.coverage_complete {
-            self.report.coverage_incomplete += 1;
-        }
     }
 
     /// Configuration precedes its use.
-    fn in_force(&self, index: u64, config: ConfigInForce, faults: &mut Faults) {
+    fn in_force(&mut self, index: u64, config: ConfigInForce, faults: &mut Faults) {
+        // What was declared stays so, until configurations are forgotten.
+        if self.in_force == Some(config) {
+            return;
+        }
+        let mut declared = true;
         let named = [
             (Some(config.policy), ConfigOf::Policy),
             (config.model, ConfigOf::Model),
@@ -198,16 +243,20 @@ impl Semantics {
             if at.is_some_and(|at| self.configs.get(&at) != Some(&of)) {
                 let what = "it names a configuration that no record before it declares";
                 faults.add(Some(index), FaultKind::Tampered, what);
+                declared = false;
             }
+        }
+        if declared {
+            self.in_force = Some(config);
         }
     }
 
     fn heartbeat(&mut self, index: u64, heartbeat: &Heartbeat, faults: &mut Faults) {
         for (name, told) in &heartbeat.routes {
-            if self.routes.len() >= MAX_ROUTES && !self.routes.contains_key(name) {
+            let place = self.route(name);
+            let Some(route) = place.and_then(|place| self.routes.get_mut(place)) else {
                 continue;
-            }
-            let route = self.routes.entry(name.clone()).or_default();
+            };
             route.verdicts = route.verdicts.saturating_add(verdicts(told));
             route.dropped = route.dropped.saturating_add(told.dropped);
             if route.verdicts > route.intents.saturating_add(route.dropped) {
@@ -222,9 +271,19 @@ impl Semantics {
                 faults.add(Some(index), FaultKind::Incomplete, "records were dropped");
             }
         }
-        for route in self.routes.values_mut() {
+        for route in &mut self.routes {
             route.settled = route.outcomes;
         }
+    }
+
+    /// The quorum cosigned this size.
+    pub(super) fn anchored(&mut self, size: u64) {
+        self.report.anchored_size = self.report.anchored_size.max(size);
+    }
+
+    /// The time of the last record.
+    pub(super) fn last_time(&self) -> Option<u64> {
+        self.report.last_time
     }
 
     /// What stands before a segment must be what the records before it say.
@@ -247,6 +306,14 @@ impl Semantics {
             }
         }
         self.report.closed = self.closed;
+        let kinds =
+            [("intent", self.intents), ("outcome", self.outcomes), ("toolcall", self.calls)];
+        for (kind, count) in kinds.into_iter().filter(|(_, count)| *count > 0) {
+            self.report.records.insert(kind.to_owned(), count);
+        }
+        let verdicts = self.verdicts.into_iter();
+        self.report.verdicts =
+            verdicts.map(|(verdict, count)| (verdict.as_str().to_owned(), count)).collect();
         self.report
     }
 }
@@ -256,15 +323,6 @@ fn verdicts(told: &RouteCounters) -> u64 {
     let parts =
         [told.allowed, told.flagged, told.redacted, told.blocked, told.errored, told.aborted];
     parts.iter().fold(0, |sum, part| sum.saturating_add(*part))
-}
-
-fn count(counts: &mut BTreeMap<String, u64>, what: &str) {
-    match counts.get_mut(what) {
-        Some(count) => *count += 1,
-        None => {
-            counts.insert(what.to_owned(), 1);
-        }
-    }
 }
 
 /// Intents that are followed at once; the engine admits no more either.

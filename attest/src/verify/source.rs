@@ -16,7 +16,7 @@ pub trait LogSource: Debug + Send + Sync {
     /// A file's bytes, or nothing when there is none.
     ///
     /// # Errors
-    /// It cannot be read, or is larger than `limit`.
+    /// It cannot be read, is larger than `limit`, or is [`Withheld`].
     fn read(&self, path: &str, limit: u64) -> io::Result<Option<Vec<u8>>>;
 
     /// Up to `length` bytes of a file from `offset`; fewer only at its end, or
@@ -43,6 +43,19 @@ pub trait LogSource: Debug + Send + Sync {
     /// not worth while (any more).
     fn wait(&self) -> bool {
         false
+    }
+}
+
+/// Inside the [`io::Error`] of a file that is there, and not for the public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not public")]
+pub struct Withheld;
+
+impl Withheld {
+    /// Whether this is why a file was not read.
+    #[must_use]
+    pub fn is_cause_of(fault: &io::Error) -> bool {
+        fault.get_ref().is_some_and(|cause| cause.is::<Self>())
     }
 }
 

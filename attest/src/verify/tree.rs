@@ -12,7 +12,8 @@ pub(crate) struct Made {
     pub(crate) hashes: Vec<Hash>,
 }
 
-/// Grows by one entry at a time; remembers less than 256 hashes per level.
+/// Grows by entries or by whole tiles of them; remembers less than 256 hashes
+/// per level.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
     frontier: Frontier,
@@ -33,11 +34,28 @@ impl Tree {
     }
 
     /// Adds an entry's hash; every tile that it completes goes to `made`.
-    pub(crate) fn push(&mut self, leaf: Hash, mut made: impl FnMut(Made)) {
+    pub(crate) fn push(&mut self, leaf: Hash, made: impl FnMut(Made)) {
         self.frontier.push(leaf);
-        let mut hash = leaf;
-        let mut count = self.frontier.size();
-        for (level, hashes) in (0..=MAX_LEVEL).zip(&mut self.levels) {
+        self.rise(0, leaf, made);
+    }
+
+    /// Adds the hashes of 256 entries, whose root is `root`, where a tile
+    /// begins; anywhere else, or with another number of them, it adds nothing.
+    pub(crate) fn push_tile(&mut self, hashes: Vec<Hash>, root: Hash, mut made: impl FnMut(Made)) {
+        let size = self.frontier.size();
+        let whole = u64::try_from(hashes.len()) == Ok(TILE_WIDTH);
+        if !whole || !size.is_multiple_of(TILE_WIDTH) {
+            return;
+        }
+        self.frontier.push_subtree(8, root);
+        made(Made { tile: Tile::hashes(0, size / TILE_WIDTH), hashes });
+        self.rise(1, root, made);
+    }
+
+    /// Puts a hash into its level, and the roots of full tiles into the next.
+    fn rise(&mut self, from: u8, mut hash: Hash, mut made: impl FnMut(Made)) {
+        let mut count = self.frontier.size() >> (8 * u32::from(from));
+        for (level, hashes) in (0..=MAX_LEVEL).zip(&mut self.levels).skip(usize::from(from)) {
             hashes.push(hash);
             if !count.is_multiple_of(TILE_WIDTH) {
                 return;
@@ -48,6 +66,18 @@ impl Tree {
             made(Made { tile: Tile::hashes(level, count - 1), hashes: full });
             hash = root;
         }
+    }
+
+    /// The root of a perfect subtree, where the hashes at the right edge give
+    /// it.
+    pub(crate) fn node(&self, level: u32, index: u64) -> Option<Hash> {
+        let hashes = self.levels.get(usize::try_from(level / 8).ok()?)?;
+        let size = self.frontier.size() >> (level / 8 * 8);
+        let first = size - size % TILE_WIDTH;
+        let width = 1_usize << (level % 8);
+        let from = (index << (level % 8)).checked_sub(first)?;
+        let from = usize::try_from(from).ok()?;
+        tile_root(hashes.get(from..from.checked_add(width)?)?)
     }
 
     /// The tiles at the right edge, which are not full.
