@@ -3,7 +3,9 @@
 set -eu
 
 missing=
-command -v strace >/dev/null 2>&1 || missing="$missing strace"
+for program in faketime strace; do
+	command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+done
 [ -n "$missing" ] || exit 0
 command -v apt-get >/dev/null 2>&1 || {
 	printf '%s\n' "tests: not installed:$missing" >&2

@@ -54,7 +54,8 @@ impl Troth {
         let text = settings.text(upstream);
         lay_out(home.path(), &text);
         prepare(home.path());
-        let (process, address, publish) = launch(home.path(), text.contains("log = \"main\""));
+        let (process, address, publish) =
+            launch(home.path(), text.contains("log = \"main\""), None);
         Self { address, publish, process, home }
     }
 
@@ -69,8 +70,20 @@ impl Troth {
     /// # Panics
     /// When it does not start.
     pub fn restart(&mut self) {
+        self.restart_on_day(None);
+    }
+
+    /// The same with its clock that many days behind (`faketime`, Debian's package).
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart_days_ago(&mut self, days: u32) {
+        self.restart_on_day(Some(days));
+    }
+
+    fn restart_on_day(&mut self, days_ago: Option<u32>) {
         let logged = self.publish.is_some();
-        let (process, address, publish) = launch(self.home.path(), logged);
+        let (process, address, publish) = launch(self.home.path(), logged, days_ago);
         (self.process, self.address, self.publish) = (process, address, publish);
     }
 
@@ -183,9 +196,18 @@ fn lay_out(home: &Path, config: &str) {
     std::fs::write(home.join("troth.policy"), format!("log {vkey}\nquorum none\n")).unwrap();
 }
 
-fn launch(home: &Path, logged: bool) -> (Running, String, Option<String>) {
+fn launch(home: &Path, logged: bool, days_ago: Option<u32>) -> (Running, String, Option<String>) {
     let config = home.join("troth.toml");
-    let mut command = Command::new(program("troth"));
+    let mut command = match days_ago {
+        None => Command::new(program("troth")),
+        Some(days) => {
+            // It becomes the program, under the same process id.
+            let mut command = Command::new("faketime");
+            command.args(["-f", &format!("-{days}d")]).arg(program("troth"));
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            command
+        }
+    };
     let mut process = Running::start(command.arg("serve").arg("--config").arg(config));
     let publish = logged.then(|| process.address("publish"));
     let address = process.address("proxy");
