@@ -6,6 +6,8 @@ missing=
 for program in faketime strace; do
 	command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
 done
+command -v go >/dev/null 2>&1 || missing="$missing golang-go"
+[ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || missing="$missing golang-golang-x-mod-dev"
 [ -n "$missing" ] || exit 0
 command -v apt-get >/dev/null 2>&1 || {
 	printf '%s\n' "tests: not installed:$missing" >&2
