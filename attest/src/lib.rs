@@ -54,7 +54,7 @@ pub use tile::{TILE_WIDTH, Tile};
 pub use trust::{TrustError, TrustPolicy};
 pub use vault::VaultError;
 pub use verify::{
-    DirectorySource, Fault, FaultKind, LogSource, Progress, Report, VerifyOptions, verify,
+    DirectorySource, Fault, FaultKind, LogSource, Progress, Report, VerifyOptions, Withheld, verify,
 };
 pub use witness::{
     AddCheckpoint, Cosignature, CosignatureError, Witness, WitnessError, WitnessReply,

@@ -4,18 +4,12 @@
 //! `append DIRECTORY EXCHANGES`: prints `<exchange> <receipt in base64>` lines. Without exchanges
 //! it opens the log, which recovers it, and closes it.
 
-use std::{
-    io::Write,
-    path::Path,
-    process::ExitCode,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{io::Write, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use troth_attest::{
-    Boot, Config, ConfigInForce, ConfigOf, Intent, Log, LogConfig, Outcome, Record, RecordVerdict,
-    Signer, SystemClock,
+    Boot, Clock as _, Config, ConfigInForce, ConfigOf, Intent, Log, LogConfig, Outcome, Record,
+    RecordVerdict, Signer, SystemClock,
 };
 
 type Fault = Box<dyn std::error::Error>;
@@ -55,7 +49,7 @@ fn append(log: &Log, exchanges: u64) -> Result<(), Fault> {
     let settings = log.append(declare(ConfigOf::Settings))?.wait()?.index;
     let in_force = ConfigInForce { model: None, policy, settings };
     log.blob(b"a manifest")?;
-    let began = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    let began = SystemClock.now_micros() / 1000;
     for group in 0..exchanges.div_ceil(GROUP) {
         let ids: Vec<String> = (0..GROUP).map(|place| uuid7(began + group, place)).collect();
         let mut waiting = Vec::new();

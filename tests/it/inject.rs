@@ -36,7 +36,7 @@ fn append(directory: &Path, exchanges: &str, strace: &[String]) -> Finished {
     let program = program("examples/append");
     let directory = directory.to_str().unwrap();
     if strace.is_empty() {
-        return run(&mut Command::new(program), &[directory, exchanges], "", PATIENCE);
+        return run(&mut Command::new(program), [directory, exchanges], "", PATIENCE);
     }
     let mut arguments: Vec<&str> = strace.iter().map(String::as_str).collect();
     arguments.extend([program.to_str().unwrap(), directory, exchanges]);
@@ -129,7 +129,7 @@ impl Start {
         if let Some(left) = &self.left {
             let from = left.path().join("log");
             let arguments = ["-a", from.to_str().unwrap(), log.to_str().unwrap()];
-            let _ = run(&mut Command::new("cp"), &arguments, "", PATIENCE).exits(0);
+            let _ = run(&mut Command::new("cp"), arguments, "", PATIENCE).exits(0);
         }
         (home, log)
     }

@@ -22,15 +22,6 @@ fn tree_hash(leaves: &[Hash]) -> Hash {
     }
 }
 
-/// Perfect subtrees by the oracle.
-fn nodes(leaves: &[Hash]) -> impl FnMut(u32, u64) -> Result<Hash, ()> + '_ {
-    |level, index| {
-        let range = usize::try_from(index << level).unwrap()
-            ..usize::try_from((index + 1) << level).unwrap();
-        leaves.get(range).map(tree_hash).ok_or(())
-    }
-}
-
 #[test]
 fn published_vectors() {
     assert_eq!(Hash::empty_root().to_string(), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
@@ -83,41 +74,76 @@ fn published_checkpoint() {
     );
 }
 
+/// Every perfect subtree of `count` entries, by level: the engine's tiles, in short.
+fn subtrees(count: u64) -> Vec<Vec<Hash>> {
+    let mut levels = vec![(0..count).map(leaf).collect::<Vec<_>>()];
+    while levels.last().unwrap().len() > 1 {
+        let pairs = levels.last().unwrap().chunks_exact(2);
+        levels.push(pairs.map(|pair| Hash::node(&pair[0], &pair[1])).collect());
+    }
+    levels
+}
+
+/// All proofs for all m <= n <= 512 hold, and none holds that was changed: all of the changes up
+/// to 64 entries, and a sample of them beyond; all with `TROTH_CHAOS`.
 #[test]
-fn every_proof_to_size_64_holds_and_none_is_loose() {
-    let leaves: Vec<Hash> = (0..64).map(leaf).collect();
-    let roots: Vec<Hash> = (0..=64).map(|n| tree_hash(&leaves[..n])).collect();
-    for n in 0..=64_usize {
-        let size = n as u64;
-        let root = roots[n];
-        assert_eq!(root_at(size, &mut nodes(&leaves)), Ok(root));
-        for (m, leaf) in leaves.iter().enumerate().take(n) {
-            let index = m as u64;
-            let proof = prove_inclusion(index, size, &mut nodes(&leaves)).unwrap();
-            assert_eq!(verify_inclusion(leaf, index, size, &proof, &root), Ok(()));
-            for other in (0..size).filter(|other| *other != index) {
-                assert!(verify_inclusion(leaf, other, size, &proof, &root).is_err());
+fn chaos_every_proof_to_size_512_holds_and_none_is_loose() {
+    let all = std::env::var_os("TROTH_CHAOS").is_some();
+    let levels = subtrees(SIZES);
+    let mut node = |level: u32, index: u64| {
+        let level = levels.get(usize::try_from(level).unwrap()).ok_or(())?;
+        level.get(usize::try_from(index).unwrap()).copied().ok_or(())
+    };
+    let leaves = &levels[0];
+    // The oracle for each root, the algorithm under test for the rest.
+    let roots: Vec<Hash> = (0..=leaves.len()).map(|n| tree_hash(&leaves[..n])).collect();
+    let (mut held, mut refused) = (0_u64, 0_u64);
+    for (size, root) in (0..=SIZES).zip(&roots) {
+        assert_eq!(root_at(size, &mut node), Ok(*root));
+        for (index, leaf) in (0..size).zip(leaves) {
+            let change = all || size <= 64 || (index * 31 + size).is_multiple_of(61);
+            let proof = prove_inclusion(index, size, &mut node).unwrap();
+            assert_eq!(verify_inclusion(leaf, index, size, &proof, root), Ok(()));
+            held += 1;
+            if !change {
+                continue;
             }
-            loose(&proof, |proof| verify_inclusion(leaf, index, size, proof, &root).is_ok());
+            refused +=
+                loose(&proof, |proof| verify_inclusion(leaf, index, size, proof, root).is_ok());
+            let neighbours = [index.wrapping_sub(1), index + 1, size, index ^ size];
+            for other in neighbours.into_iter().filter(|other| *other != index) {
+                assert!(verify_inclusion(leaf, other, size, &proof, root).is_err());
+                refused += 1;
+            }
+            let other = Hash::leaf(b"another");
+            assert!(verify_inclusion(&other, index, size, &proof, root).is_err());
+            assert!(verify_inclusion(leaf, index, size, &proof, &other).is_err());
         }
-        for (old, old_root) in (0_u64..).zip(&roots[..=n]) {
-            let proof = prove_consistency(old, size, &mut nodes(&leaves)).unwrap();
+        for (old, old_root) in (0..=size).zip(&roots) {
+            let proof = prove_consistency(old, size, &mut node).unwrap();
             let holds =
-                |proof: &[Hash]| verify_consistency(old, size, proof, old_root, &root).is_ok();
+                |proof: &[Hash]| verify_consistency(old, size, proof, old_root, root).is_ok();
             assert!(holds(&proof), "{old} {size}");
-            loose(&proof, holds);
+            held += 1;
+            if !(all || size <= 64 || (old * 31 + size).is_multiple_of(61)) {
+                continue;
+            }
+            refused += loose(&proof, holds);
             if old != size {
-                assert!(
-                    verify_consistency(old, size, &proof, &root, old_root).is_err() || old == 0
-                );
-                assert!(verify_consistency(size, old, &proof, &root, old_root).is_err());
+                let turned = verify_consistency(old, size, &proof, root, old_root);
+                assert!(turned.is_err() || old == 0);
+                assert!(verify_consistency(size, old, &proof, root, old_root).is_err());
             }
         }
     }
+    println!("proofs: {held} hold, {refused} changed ones are refused");
 }
 
-/// No shorter, longer, swapped or changed proof holds.
-fn loose(proof: &[Hash], holds: impl Fn(&[Hash]) -> bool) {
+const SIZES: u64 = 512;
+
+/// No shorter, longer, swapped or changed proof holds; how many were tried.
+fn loose(proof: &[Hash], holds: impl Fn(&[Hash]) -> bool) -> u64 {
+    let mut tried = 1;
     let mut longer = proof.to_vec();
     longer.push(Hash([0; 32]));
     assert!(!holds(&longer));
@@ -133,7 +159,9 @@ fn loose(proof: &[Hash], holds: impl Fn(&[Hash]) -> bool) {
             swapped.swap(i - 1, i);
             assert!(!holds(&swapped));
         }
+        tried += 3;
     }
+    tried
 }
 
 proptest! {

@@ -124,8 +124,14 @@ impl<'a> Audit<'a> {
             Some(check) => self.check(log, &check),
             None => self.advance(log, ahead),
         };
-        if done.is_err() {
-            self.fault(None, FaultKind::Unreadable, "a file cannot be read");
+        if let Err(fault) = done {
+            // Nothing honest is longer than the formats allow.
+            let (kind, what) = if fault.kind() == io::ErrorKind::FileTooLarge {
+                (FaultKind::Tampered, "a file is longer than any of its kind")
+            } else {
+                (FaultKind::Unreadable, "a file cannot be read")
+            };
+            self.fault(None, kind, what);
             self.phase = Phase::Done;
             self.checks.clear();
         }

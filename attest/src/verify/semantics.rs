@@ -123,11 +123,9 @@ impl Semantics {
                 }
                 self.configs.insert(index, config.of);
             }
-            Record::Key(change) => {
-                if !change.holds() {
-                    let what = "the change of keys is not signed by both keys";
-                    faults.add(Some(index), FaultKind::Tampered, what);
-                }
+            Record::Key(change) if !change.holds() => {
+                let what = "the change of keys is not signed by both keys";
+                faults.add(Some(index), FaultKind::Tampered, what);
             }
             Record::Erasure(erasure) => {
                 self.report.erased = self.report.erased.saturating_add(erasure.count);

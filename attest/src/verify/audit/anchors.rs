@@ -120,7 +120,7 @@ fn node(log: &dyn LogSource, tree: &Tree, level: u32, index: u64) -> Result<Hash
         let part = hashes.get(start..start + (1 << (level % 8)));
         return part.and_then(tile_root).ok_or(Lack::Tile);
     }
-    if level % 8 == 0 {
+    if level.is_multiple_of(8) {
         return Err(Lack::Tile);
     }
     let left = node(log, tree, level - 1, index * 2)?;
