@@ -149,6 +149,7 @@ fn call<'a>(scan: &mut Scan<'a>) -> Option<Facts<Cow<'a, str>>> {
     let exchange = scan.field("\"exchange\":")?.text()?;
     let intent = scan.field("\"intent\":")?.number()?;
     scan.field("\"kind\":\"toolcall\"")?;
+    scan.counter("\"number\":")?;
     scan.optional("\"policies\":", Scan::texts)?;
     let time = scan.field("\"time\":")?.number()?;
     scan.field("\"tool\":")?.text()?;

@@ -80,7 +80,7 @@ hold_bytes = 0
         "`ftp://x` is not an upstream",
         "unknown word `opanai`",
         "unknown word `loose`",
-        "`witnessed` needs witnesses",
+        "`witnessed` needs a log with witnesses",
         "no log is called `none`",
         "`x y` is not a header name",
         "environment variable `NOPE`",
