@@ -15,6 +15,7 @@ mod proof;
 mod reader;
 mod receipt;
 mod record;
+mod shard;
 mod tile;
 mod trust;
 mod vault;
@@ -50,11 +51,13 @@ pub use record::{
     Outcome, RECORD_VERSION, Record, RecordFault, RecordVerdict, RouteCounters, Statement, Stored,
     TestCount, TestRun, ToolCall, Usage,
 };
+pub use shard::{ShardError, last_head};
 pub use tile::{TILE_WIDTH, Tile};
 pub use trust::{TrustError, TrustPolicy};
 pub use vault::VaultError;
 pub use verify::{
-    DirectorySource, Fault, FaultKind, LogSource, Progress, Report, VerifyOptions, Withheld, verify,
+    DirectorySource, Fault, FaultKind, Follows, LogSource, Progress, Report, VerifyOptions,
+    Withheld, verify,
 };
 pub use witness::{
     AddCheckpoint, Cosignature, CosignatureError, Witness, WitnessError, WitnessReply,

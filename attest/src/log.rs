@@ -12,6 +12,7 @@ mod receipts;
 mod recovery;
 mod sequencer;
 mod shared;
+mod signers;
 mod start;
 mod tail;
 
@@ -35,7 +36,7 @@ use crate::receipt::Receipt;
 use crate::record::Record;
 use crate::vault::VaultError;
 
-use shared::{Shared, lock};
+use shared::{Phase, Shared, lock};
 
 /// How a log is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,7 +242,7 @@ impl Log {
     /// The key that verifies this log.
     #[must_use]
     pub fn verifier(&self) -> VerifierKey {
-        self.shared().signer.verifier()
+        self.shared().signers.verifier()
     }
 
     /// Ends the log in order: what waits is written, exchanges still open end
@@ -252,7 +253,21 @@ impl Log {
     /// # Errors
     /// The log had failed before, so that there is no `close` record.
     pub fn close(&self) -> Result<(), CloseError> {
-        self.handle.stop(true);
+        self.close_as(Phase::Closing)
+    }
+
+    /// Ends the log for good, otherwise like [`Log::close`]: its `close` record
+    /// says so, and it is never opened again. Another log may follow it
+    /// ([`LogConfig::follows`]).
+    ///
+    /// # Errors
+    /// As [`Log::close`].
+    pub fn end(&self) -> Result<(), CloseError> {
+        self.close_as(Phase::Ending)
+    }
+
+    fn close_as(&self, phase: Phase) -> Result<(), CloseError> {
+        self.handle.stop(phase);
         match self.shared().failure() {
             Some(what) => Err(CloseError::Failed(what)),
             None => Ok(()),
@@ -261,8 +276,8 @@ impl Log {
 }
 
 impl Handle {
-    fn stop(&self, orderly: bool) {
-        self.shared.stop(orderly);
+    fn stop(&self, phase: Phase) {
+        self.shared.stop(phase);
         let threads = std::mem::take(&mut *lock(&self.threads));
         for thread in threads {
             // A thread that panicked has nothing more to say.
@@ -273,7 +288,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.stop(false);
+        self.stop(Phase::Stopping);
     }
 }
 

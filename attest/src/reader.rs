@@ -139,11 +139,17 @@ impl<'a> LogView<'a> {
     /// # Errors
     /// It lies beyond the checkpoint, or files are missing or damaged.
     pub fn prove(&self, index: u64) -> Result<Receipt, ReadError> {
-        let record = self.entry(index)?;
-        let size = self.checkpoint.size;
-        let proof = prove_inclusion(index, size, &mut |level, index| self.node(level, index))?;
+        let (record, proof) = self.proven(index)?;
         let extra = Extra { record, openings: std::collections::BTreeMap::new() };
         Ok(Receipt::new(index, &proof, &self.note, Some(&extra)))
+    }
+
+    /// One entry, and the hashes that lead from it to the checkpoint's root.
+    pub(crate) fn proven(&self, index: u64) -> Result<(Vec<u8>, Vec<Hash>), ReadError> {
+        let entry = self.entry(index)?;
+        let size = self.checkpoint.size;
+        let proof = prove_inclusion(index, size, &mut |level, index| self.node(level, index))?;
+        Ok((entry, proof))
     }
 
     /// A consistency proof between two sizes under the checkpoint.

@@ -46,8 +46,13 @@ impl TrustPolicy {
     /// The policy that believes one log and asks for no witness.
     #[must_use]
     pub fn for_log(key: &VerifierKey) -> Self {
+        Self::for_logs(vec![key.clone()])
+    }
+
+    /// The policy that believes these log keys and asks for no witness.
+    pub(crate) fn for_logs(logs: Vec<VerifierKey>) -> Self {
         Self {
-            logs: vec![key.clone()],
+            logs,
             witnesses: Vec::new(),
             names: Vec::new(),
             urls: Vec::new(),

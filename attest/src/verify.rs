@@ -15,7 +15,7 @@ mod tree;
 
 use std::time::Duration;
 
-pub use report::{Fault, FaultKind, Report};
+pub use report::{Fault, FaultKind, Follows, Report};
 pub use source::{DirectorySource, LogSource, Withheld};
 
 use crate::trust::TrustPolicy;

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use troth_attest::{
-    Boot, Config as ConfigRecord, ConfigInForce, ConfigOf, Digest as RecordDigest, Log, LogConfig,
-    Publishing, Record, Signer, SystemClock, TrustPolicy,
+    Boot, Config as ConfigRecord, ConfigInForce, ConfigOf, Digest as RecordDigest, DirectorySource,
+    Log, LogConfig, Publishing, Record, Signer, SystemClock, TrustPolicy,
 };
 use troth_classifiers::{Classifiers, ModelInfo, ModelSource, Options, Runtime};
 use troth_policies::{Bundle, Source};
@@ -67,6 +67,16 @@ pub(crate) enum BootFault {
         name: String,
         /// Why.
         fault: Box<troth_attest::OpenError>,
+    },
+    /// The log that a log is to follow.
+    #[error("the log `{name}` cannot follow the one in `{path}`: {fault}")]
+    Follows {
+        /// Its name.
+        name: String,
+        /// The other log's directory.
+        path: String,
+        /// Why.
+        fault: troth_attest::ShardError,
     },
     /// A log's witnesses cannot be asked, or must not be.
     #[error("the log `{name}`: {fault}")]
@@ -206,10 +216,30 @@ pub(crate) fn screener(config: &Config) -> Result<(Source, Screener), BootFault>
 
 /// The key of a log.
 pub(crate) fn signer(settings: &LogSettings) -> Result<Signer, BootFault> {
-    let path = settings.key.display().to_string();
-    let text = std::fs::read_to_string(&settings.key)
+    read_signer(&settings.key)
+}
+
+/// The key that the log had before, where both sign.
+pub(crate) fn previous_signer(settings: &LogSettings) -> Result<Option<Signer>, BootFault> {
+    settings.previous_key.as_deref().map(read_signer).transpose()
+}
+
+fn read_signer(file: &Path) -> Result<Signer, BootFault> {
+    let path = file.display().to_string();
+    let text = std::fs::read_to_string(file)
         .map_err(|fault| BootFault::Read { path: path.clone(), fault })?;
     text.trim().parse().map_err(|fault| BootFault::Key { path, fault })
+}
+
+/// The end of the log that this one goes on from.
+fn followed(settings: &LogSettings) -> Result<Option<String>, BootFault> {
+    let Some(directory) = &settings.follows else { return Ok(None) };
+    let head = troth_attest::last_head(&DirectorySource::new(directory));
+    head.map(Some).map_err(|fault| BootFault::Follows {
+        name: settings.name.clone(),
+        path: directory.display().to_string(),
+        fault,
+    })
 }
 
 /// The policy that names a log's witnesses, where it has some.
@@ -225,6 +255,9 @@ pub(crate) fn logs(config: &Config) -> Result<Vec<Log>, BootFault> {
     let open = |settings: &LogSettings| {
         let signer = signer(settings)?;
         let mut log = LogConfig::new(&settings.directory, &settings.origin, signer);
+        log.replica = replica();
+        log.previous = previous_signer(settings)?;
+        log.follows = followed(settings)?;
         log.publish_interval = settings.publish_interval;
         log.publish_entries = settings.publish_entries;
         log.queue_records = settings.queue_records;
@@ -292,13 +325,10 @@ async fn enter(
     if first {
         let boot = Record::Boot(Boot {
             configuration: digest_of_hex(&config.digest)?,
-            log_key: log.verifier().to_string(),
             program: program_digest(),
             providers: providers(screener),
-            quote: None,
-            replica: replica(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            x: BTreeMap::default(),
+            ..Boot::default()
         });
         append(log, boot).await?;
     }

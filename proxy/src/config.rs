@@ -236,6 +236,10 @@ pub(crate) struct LogSettings {
     pub(crate) publish_interval: Duration,
     /// Records that may wait.
     pub(crate) queue_records: usize,
+    /// The file of the key before it, which signs too while keys change.
+    pub(crate) previous_key: Option<PathBuf>,
+    /// The directory of the log that has ended and that this one goes on from.
+    pub(crate) follows: Option<PathBuf>,
     /// The policy file (C2SP tlog-policy) that names its witnesses, with their
     /// addresses and the quorum.
     pub(crate) witnesses: Option<PathBuf>,

@@ -10,7 +10,7 @@ use super::Publishing;
 /// How a log is kept.
 ///
 /// # Defaults
-/// `replica` is `0`; `publish` plain; `publish_interval` one second; `queue_records` 65,536;
+/// `previous` and `follows` are none; `replica` is `0`; `publish` plain; `publish_interval` one second; `queue_records` 65,536;
 /// `max_clock_step` five seconds; `publish_entries` false; `segment_bytes`
 /// 8 MiB.
 #[derive(Debug, Clone)]
@@ -21,6 +21,14 @@ pub struct LogConfig {
     pub origin: String,
     /// The key that signs its checkpoints.
     pub signer: Signer,
+    /// The key before it, while the log's key changes: both sign, so that
+    /// verifiers may move from one to the other in their own time.
+    pub previous: Option<Signer>,
+    /// The last checkpoint of the log that this one goes on from, as
+    /// [`last_head`](crate::last_head) gives it: where one log ends and a new
+    /// one begins under another name, the first `boot` chains them. Of no
+    /// effect on a log that has records.
+    pub follows: Option<String>,
     /// Which replica writes it.
     pub replica: String,
     /// Who moves the public checkpoint.
@@ -48,6 +56,8 @@ impl LogConfig {
             directory: directory.into(),
             origin: origin.into(),
             signer,
+            previous: None,
+            follows: None,
             replica: "0".to_owned(),
             publish: Publishing::Plain,
             publish_interval: Duration::from_secs(1),

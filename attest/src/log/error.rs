@@ -15,6 +15,15 @@ pub enum OpenError {
     /// The origin is not the name of the signing key.
     #[error("the log's origin is not the name of its key")]
     Origin,
+    /// The newest head is signed by neither of the keys.
+    #[error(
+        "the log was signed with another key: to change keys, give the old one too \
+         (`previous_key`)"
+    )]
+    Key,
+    /// The log has ended for good.
+    #[error("the log has ended: begin a new one, under another origin, that `follows` it")]
+    Ended,
     /// The write-ahead log is damaged where a torn write cannot explain it.
     #[error("the write-ahead log is damaged in `{segment}`: {what}")]
     Damaged {

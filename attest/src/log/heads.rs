@@ -8,7 +8,6 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::disk;
 use crate::hash::Hash;
 use crate::proof::{prove_consistency, root_at};
-use crate::trust::TrustPolicy;
 
 use super::builder::CHECKPOINT;
 use super::shared::{Shared, lock};
@@ -106,7 +105,7 @@ impl Shared {
 
     /// Moves the public checkpoint to `note`, durably; never back.
     pub(super) fn publish(&self, note: &[u8]) -> Result<(), PublishHeadError> {
-        let policy = TrustPolicy::for_log(&self.signer.verifier());
+        let policy = self.signers.policy();
         let head = Checkpoint::verify(note, &policy)?.checkpoint;
         match self.root_at(head.size) {
             Ok(root) if root == head.root => {}

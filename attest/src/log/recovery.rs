@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::disk::Disk;
 use crate::frontier::Frontier;
 use crate::hash::Hash;
-use crate::keys::Signer;
+use crate::note::NoteError;
 use crate::proof::root_at;
 use crate::record::{ExchangeKey, Record, Stored, Subject};
 use crate::tile::{TILE_WIDTH, tile_root};
-use crate::trust::TrustPolicy;
 use crate::wal::{self, Frame, Reader, SegmentHeader, SegmentName};
 
 use super::OpenError;
 use super::builder::CHECKPOINT;
 use super::exchanges::Exchanges;
 use super::sequencer::State;
-use super::shared::{node_with, read_tile, stored_hashes};
+use super::shared::{node_with, read_tile, stored_entry, stored_hashes};
+use super::signers::Signers;
 use super::tail::{Head, Tail};
 
 /// The state of a log as its files tell it.
@@ -35,10 +35,13 @@ pub(super) struct Recovered {
     pub(super) published: Option<Head>,
     /// The newest generation of segments that was found.
     pub(super) generation: u64,
+    /// Whether the current key has signed the newest head; nothing where there
+    /// is none.
+    pub(super) signed: Option<bool>,
 }
 
 /// Reads the log below `disk`.
-pub(super) fn recover(disk: &dyn Disk, signer: &Signer) -> Result<Recovered, OpenError> {
+pub(super) fn recover(disk: &dyn Disk, signers: &Signers) -> Result<Recovered, OpenError> {
     let names = SegmentName::newest(&disk.list(wal::DIRECTORY)?);
     let generation = names.first().map_or(0, |name| name.generation);
     let (header, frames) = read_segments(disk, &names)?;
@@ -53,23 +56,24 @@ pub(super) fn recover(disk: &dyn Disk, signer: &Signer) -> Result<Recovered, Ope
             time: 0,
             intents: 0,
             outcomes: 0,
-            previous: wal::first_link(signer.name()),
+            previous: wal::first_link(signers.name()),
             open: Vec::new(),
         },
     };
-    let mut recovered = before_frames(disk, signer, header, generation)?;
+    let mut recovered = before_frames(disk, signers, header, generation)?;
     for frame in frames {
-        recovered.replay(frame, signer.name())?;
+        recovered.replay(frame, signers.name())?;
     }
-    recovered.check_signature(signer)?;
-    recovered.check_public(disk, signer)?;
+    recovered.check_signature(signers)?;
+    recovered.check_public(disk, signers)?;
+    recovered.check_end(disk)?;
     Ok(recovered)
 }
 
 /// The state at the first segment's start, from stored tiles.
 fn before_frames(
     disk: &dyn Disk,
-    signer: &Signer,
+    signers: &Signers,
     header: SegmentHeader,
     generation: u64,
 ) -> Result<Recovered, OpenError> {
@@ -101,8 +105,8 @@ fn before_frames(
         open.insert(intent.index, intent.key);
         exchanges.intent(intent.key, intent.index);
     }
-    let checkpoint = Checkpoint { origin: signer.name().to_owned(), size, root: frontier.root() };
-    let tail = tail.with_note(checkpoint.sign(signer).into_bytes().into());
+    let checkpoint = Checkpoint { origin: signers.name().to_owned(), size, root: frontier.root() };
+    let tail = tail.with_note(signers.sign(&checkpoint).into_bytes().into());
     let state = State {
         frontier,
         link: header.previous,
@@ -113,7 +117,16 @@ fn before_frames(
         open,
     };
     let frames = Vec::new();
-    Ok(Recovered { header, frames, tail, state, exchanges, published: None, generation })
+    Ok(Recovered {
+        header,
+        frames,
+        tail,
+        state,
+        exchanges,
+        published: None,
+        generation,
+        signed: None,
+    })
 }
 
 impl Recovered {
@@ -159,21 +172,32 @@ impl Recovered {
         Ok(())
     }
 
-    fn check_signature(&self, signer: &Signer) -> Result<(), OpenError> {
-        let policy = TrustPolicy::for_log(&signer.verifier());
-        match self.frames.last().map(|frame| Checkpoint::verify(frame.note(), &policy)) {
-            Some(Err(fault)) => Err(OpenError::Fork(format!("the signed head: {fault}"))),
+    fn check_signature(&mut self, signers: &Signers) -> Result<(), OpenError> {
+        let Some(frame) = self.frames.last() else { return Ok(()) };
+        self.signed = Some(signers.signed(frame.note()).map_err(foreign)?);
+        Ok(())
+    }
+
+    /// Nothing follows a last `close`.
+    fn check_end(&self, disk: &dyn Disk) -> Result<(), OpenError> {
+        let Some(last) = self.state.frontier.size().checked_sub(1) else { return Ok(()) };
+        let entry = match self.tail.entry(last) {
+            Some(entry) => entry,
+            // Every record is in full tiles.
+            None => stored_entry(disk, last)?,
+        };
+        match Stored::parse(&entry).map(|stored| stored.record) {
+            Ok(Some(Record::Close(close))) if close.end => Err(OpenError::Ended),
             _ => Ok(()),
         }
     }
 
     /// The public head must be a prefix of what will be signed on from here.
-    fn check_public(&mut self, disk: &dyn Disk, signer: &Signer) -> Result<(), OpenError> {
+    fn check_public(&mut self, disk: &dyn Disk, signers: &Signers) -> Result<(), OpenError> {
         let Some(note) = disk.read(CHECKPOINT, MAX_NOTE)? else { return Ok(()) };
-        let policy = TrustPolicy::for_log(&signer.verifier());
-        let public = Checkpoint::verify(&note, &policy)
-            .map_err(|fault| OpenError::Fork(fault.to_string()))?
-            .checkpoint;
+        let signed = signers.signed(&note).map_err(foreign)?;
+        self.signed.get_or_insert(signed);
+        let public = Checkpoint::claimed(&note).map_err(foreign)?;
         if public.size > self.state.frontier.size() {
             return Err(OpenError::Fork("it is ahead of the write-ahead log".to_owned()));
         }
@@ -191,6 +215,14 @@ impl Recovered {
         }
         self.published = Some(Head { size: public.size, note: note.into() });
         Ok(())
+    }
+}
+
+/// Why a head is not one to sign on from.
+fn foreign(fault: CheckpointError) -> OpenError {
+    match fault {
+        CheckpointError::Note(NoteError::NoKnownKey) => OpenError::Key,
+        fault => OpenError::Fork(format!("the signed head: {fault}")),
     }
 }
 

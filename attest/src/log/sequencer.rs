@@ -10,7 +10,7 @@ use crate::checkpoint::Checkpoint;
 use crate::disk::{self, Appender};
 use crate::frontier::Frontier;
 use crate::hash::Hash;
-use crate::record::{Close, Encoded, ExchangeKey, Outcome, Record, SHUTDOWN, Subject};
+use crate::record::{Close, Encoded, ExchangeKey, KeyChange, Outcome, Record, SHUTDOWN, Subject};
 use crate::wal::{Frame, FrameBuilder, MAX_OPEN, OpenIntent, SegmentHeader, SegmentName};
 
 use super::shared::{Job, Phase, Shared, lock};
@@ -103,9 +103,9 @@ impl Sequencer {
             match phase {
                 Phase::Running | Phase::Failed => {}
                 Phase::Stopping => break,
-                Phase::Closing => {
+                Phase::Closing | Phase::Ending => {
                     // `fail` has told whoever waits; the error says no more.
-                    let _ = self.finish();
+                    let _ = self.finish(phase == Phase::Ending);
                     break;
                 }
             }
@@ -113,9 +113,10 @@ impl Sequencer {
     }
 
     /// Ends what is open, then the log.
-    fn finish(&mut self) -> Result<(), AppendError> {
+    fn finish(&mut self, end: bool) -> Result<(), AppendError> {
         self.abort_open(SHUTDOWN)?;
         let close = Close {
+            end,
             intents: self.state.intents,
             outcomes: self.state.outcomes,
             ..Close::default()
@@ -136,6 +137,14 @@ impl Sequencer {
             records.push(Record::Outcome(Box::new(Outcome::aborted(exchange, index, reason))));
         }
         self.write(records)
+    }
+
+    /// Writes down that the log's key changes, under both keys.
+    pub(super) fn change_keys(&mut self) -> Result<(), AppendError> {
+        let signers = &self.shared.signers;
+        let Some(previous) = signers.previous() else { return Ok(()) };
+        let change = KeyChange::signed(previous, signers.current());
+        self.write(vec![Record::Key(change)])
     }
 
     /// Writes the engine's own records and waits for them.
@@ -202,7 +211,7 @@ impl Sequencer {
         let root = self.state.frontier.root();
         let checkpoint = Checkpoint { origin: self.shared.origin.clone(), size, root };
         let written = frame
-            .finish(&checkpoint.sign(&self.shared.signer))
+            .finish(&self.shared.signers.sign(&checkpoint))
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
             .and_then(|frame| self.append(&frame).map(|()| frame));
         let frame = match written {

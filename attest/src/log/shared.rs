@@ -8,13 +8,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::hash::Hash;
-use crate::keys::Signer;
 use crate::record::{EncodeError, Encoded, Record};
 use crate::tile::{Entries, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile, split_hashes, tile_root};
 use crate::vault::Vault;
 use crate::wal::SegmentName;
 
 use super::exchanges::Exchanges;
+use super::signers::Signers;
 use super::tail::{Head, Tail};
 use super::{AppendError, LogConfig, LogStatus, Pending, Publishing, Sealed};
 
@@ -31,6 +31,8 @@ pub(super) enum Phase {
     Running,
     /// What waits is written, then the `close` record.
     Closing,
+    /// The same, and the log ends with it.
+    Ending,
     /// What waits is written, and nothing else.
     Stopping,
     Failed,
@@ -62,7 +64,10 @@ pub(super) struct Shared {
     pub(super) max_clock_step: u64,
     pub(super) segment_bytes: u64,
     queue_records: usize,
-    pub(super) signer: Signer,
+    /// The last checkpoint of the log that this one follows, until a boot has
+    /// said so.
+    follows: Mutex<Option<String>>,
+    pub(super) signers: Signers,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) vault: Vault,
@@ -96,6 +101,7 @@ pub(super) struct Parts {
     pub(super) published: Head,
     pub(super) segment: SegmentName,
     pub(super) vault: Vault,
+    pub(super) signers: Signers,
 }
 
 impl Shared {
@@ -115,7 +121,9 @@ impl Shared {
             max_clock_step: u64::try_from(config.max_clock_step.as_micros()).unwrap_or(u64::MAX),
             segment_bytes: config.segment_bytes,
             queue_records: config.queue_records,
-            signer: config.signer,
+            // Only a log that is new goes on from another.
+            follows: Mutex::new(config.follows.filter(|_| parts.tail.head().size == 0)),
+            signers: parts.signers,
             clock,
             disk,
             vault: parts.vault,
@@ -139,8 +147,9 @@ impl Shared {
         match &mut record {
             Record::Close(_) => return Err(AppendError::Reserved),
             Record::Boot(boot) => {
-                boot.log_key = self.signer.verifier().to_string();
+                boot.log_key = self.signers.verifier().to_string();
                 boot.replica.clone_from(&self.replica);
+                boot.follows = lock(&self.follows).take();
             }
             _ => {}
         }
@@ -154,7 +163,9 @@ impl Shared {
                 Phase::Failed => {
                     return Err(AppendError::Failed(self.failure().unwrap_or_default()));
                 }
-                Phase::Closing | Phase::Stopping => return Err(AppendError::Closed),
+                Phase::Closing | Phase::Ending | Phase::Stopping => {
+                    return Err(AppendError::Closed);
+                }
             }
             if queue.jobs.len() >= self.queue_records
                 || self.held.load(Ordering::Relaxed) > MAX_HELD_BYTES
@@ -177,11 +188,12 @@ impl Shared {
         (std::mem::take(&mut queue.jobs), queue.phase)
     }
 
-    pub(super) fn stop(&self, orderly: bool) {
+    /// Takes nothing more; `phase` says how the log stops.
+    pub(super) fn stop(&self, phase: Phase) {
         {
             let mut queue = lock(&self.queue);
             if queue.phase == Phase::Running {
-                queue.phase = if orderly { Phase::Closing } else { Phase::Stopping };
+                queue.phase = phase;
             }
         }
         self.ready.notify_all();
@@ -265,11 +277,16 @@ impl Shared {
         if let Some(entry) = self.read_tail(|tail| tail.entry(index)) {
             return Ok(entry);
         }
-        let bytes = read_bundle(self.disk.as_ref(), index / TILE_WIDTH)?;
-        let place = usize::try_from(index % TILE_WIDTH).map_err(|_| missing())?;
-        let entry = Entries(&bytes).nth(place).flatten().ok_or_else(missing)?;
-        Ok(entry.to_vec())
+        stored_entry(self.disk.as_ref(), index)
     }
+}
+
+/// The bytes of an entry of a stored, full bundle.
+pub(super) fn stored_entry(disk: &dyn Disk, index: u64) -> io::Result<Vec<u8>> {
+    let bytes = read_bundle(disk, index / TILE_WIDTH)?;
+    let place = usize::try_from(index % TILE_WIDTH).map_err(|_| missing())?;
+    let entry = Entries(&bytes).nth(place).flatten().ok_or_else(missing)?;
+    Ok(entry.to_vec())
 }
 
 fn encode(record: Record) -> Result<Encoded, AppendError> {

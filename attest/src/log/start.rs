@@ -8,6 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
 use crate::disk::{self, Disk};
 use crate::hash::Hash;
+use crate::keys::Signer;
 use crate::record::CRASH;
 use crate::tile::TILE_WIDTH;
 use crate::vault::Vault;
@@ -16,7 +17,8 @@ use crate::wal::{self, SegmentHeader, SegmentName};
 use super::builder::{Builder, CHECKPOINT};
 use super::recovery::{Recovered, recover};
 use super::sequencer::{Segment, Sequencer};
-use super::shared::{Parts, Shared};
+use super::shared::{Parts, Phase, Shared};
+use super::signers::Signers;
 use super::tail::Head;
 use super::{LogConfig, OpenError};
 
@@ -29,11 +31,13 @@ pub(super) fn start(
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
 ) -> Result<Started, OpenError> {
-    if config.origin != config.signer.name() {
+    let signers = Signers::new(config.signer.clone(), config.previous.clone());
+    let name = |signer: &Signer| signer.name() == config.origin;
+    if !name(signers.current()) || !signers.previous().is_none_or(name) {
         return Err(OpenError::Origin);
     }
     disk::ensure_directory(disk.as_ref(), wal::DIRECTORY)?;
-    let recovered = recover(disk.as_ref(), &config.signer)?;
+    let recovered = recover(disk.as_ref(), &signers)?;
     let behind = recovered.state.time.saturating_sub(clock.now_micros());
     if u128::from(behind) > config.max_clock_step.as_micros() {
         return Err(OpenError::Clock(behind));
@@ -42,7 +46,7 @@ pub(super) fn start(
     let segment = rewrite(disk.as_ref(), &recovered)?;
     let published = match recovered.published {
         Some(head) => head,
-        None => publish_empty(disk.as_ref(), &config)?,
+        None => publish_empty(disk.as_ref(), &signers)?,
     };
     // Segments go only after their bundles are durable, so the bundle in which
     // the oldest one starts is; all after it are built again.
@@ -53,9 +57,14 @@ pub(super) fn start(
         published,
         segment: segment.name,
         vault,
+        signers,
     };
     let shared = Arc::new(Shared::new(config, clock, disk, parts));
     let mut sequencer = Sequencer::new(Arc::clone(&shared), recovered.state, segment);
+    // The first thing that the new key signs says where it comes from.
+    if recovered.signed == Some(false) {
+        sequencer.change_keys()?;
+    }
     sequencer.abort_open(CRASH)?;
     shared.ring(shared.read_tail(|tail| tail.head().size));
     let builder = Builder::new(Arc::clone(&shared), built);
@@ -65,7 +74,7 @@ pub(super) fn start(
     match builder {
         Ok(builder) => Ok((shared, vec![sequencer, builder])),
         Err(fault) => {
-            shared.stop(false);
+            shared.stop(Phase::Stopping);
             let _ = sequencer.join();
             Err(fault.into())
         }
@@ -101,9 +110,9 @@ fn rewrite(disk: &dyn Disk, recovered: &Recovered) -> io::Result<Segment> {
 }
 
 /// A log has a public checkpoint from its first moment.
-fn publish_empty(disk: &dyn Disk, config: &LogConfig) -> io::Result<Head> {
-    let origin = config.origin.clone();
-    let note = Checkpoint { origin, size: 0, root: Hash::empty_root() }.sign(&config.signer);
+fn publish_empty(disk: &dyn Disk, signers: &Signers) -> io::Result<Head> {
+    let origin = signers.name().to_owned();
+    let note = signers.sign(&Checkpoint { origin, size: 0, root: Hash::empty_root() });
     disk::write_durably(disk, CHECKPOINT, note.as_bytes())?;
     Ok(Head { size: 0, note: note.into_bytes().into() })
 }

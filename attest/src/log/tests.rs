@@ -7,6 +7,8 @@ use crate::*;
 use super::*;
 
 mod crash;
+mod keys;
+mod shards;
 
 fn on_disk(disk: &SimDisk, clock: Arc<StoppedClock>) -> Result<Log, OpenError> {
     Log::start(config(Path::new("unused")), clock, Arc::new(disk.clone()), None)
@@ -330,7 +332,7 @@ fn a_head_that_does_not_fit_refuses_to_sign_on() {
     let other = Signer::generate("example.com/guard-log", [1; 32]).unwrap();
     let config = LogConfig { signer: other, ..config(Path::new("unused")) };
     let opened = Log::start(config, StoppedClock::at(NOW), Arc::new(disk), None);
-    assert!(matches!(opened, Err(OpenError::Fork(_))));
+    assert!(matches!(opened, Err(OpenError::Key)));
     let other = Signer::generate("example.com/other", [1; 32]).unwrap();
     let config = LogConfig { signer: other, ..crate::testing::config(Path::new("unused")) };
     let opened = Log::start(config, StoppedClock::at(NOW), Arc::new(SimDisk::default()), None);

@@ -11,15 +11,20 @@ use crate::json::Extra;
 use crate::keys::{Signer, VerifierKey};
 
 use super::ConfigInForce;
-use super::exchange::is_zero;
+use super::exchange::{is_false, is_zero};
 
 /// The program started; written before anything is served. The log fills in
-/// `log_key` and `replica` itself.
+/// `follows`, `log_key` and `replica` itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Boot {
     /// Digest of the running configuration.
     pub configuration: Digest,
+    /// The last checkpoint, a signed note, of the log that this one goes on
+    /// from: in the first boot of a shard that follows another. The log fills
+    /// it in itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// The log's verifier key.
     pub log_key: String,
     /// Digest of the program's file.
@@ -283,6 +288,9 @@ pub struct Erasure {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Close {
+    /// The log has ended: nothing follows, but perhaps another log.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub end: bool,
     /// Intents in the log.
     pub intents: u64,
     /// Outcomes in the log.

@@ -3,6 +3,7 @@
 //! every byte of a log without verifying all of it each time.
 
 mod anchors;
+mod chain;
 mod hashes;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,7 +12,7 @@ use std::io;
 use crate::checkpoint::{Checkpoint, CheckpointError, VerifiedCheckpoint};
 use crate::hash::{Digest, Hash};
 use crate::log::{MAX_BLOB_LIMIT, blob_path};
-use crate::note::MAX_NOTE_BYTES;
+use crate::note::{MAX_NOTE_BYTES, NoteError};
 use crate::record::{Fact, Facts, Record, RecordFault};
 use crate::tile::{Entries, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile};
 use crate::trust::TrustPolicy;
@@ -19,7 +20,7 @@ use crate::wal::{self, Bytes, Frame, Reader, ScanFault, SegmentHeader, SegmentNa
 
 use super::ahead::Ahead;
 use super::bundle::{Bundle, Compared, compare_tile, parse};
-use super::report::{FaultKind, Faults, Report, describe};
+use super::report::{FaultKind, Faults, Follows, Report, describe};
 use super::semantics::Semantics;
 use super::tree::{Made, Tree};
 use super::{LogSource, Progress, VerifyOptions};
@@ -71,6 +72,11 @@ pub(super) struct Audit<'a> {
     /// Roots at the heads of frames, the newest: what anchors speak of.
     roots: BTreeMap<u64, Hash>,
     withheld: u64,
+    booted: bool,
+    follows: Option<Follows>,
+    /// The first entry of the frames whose heads no key of the policy has
+    /// signed, nor any head after them so far.
+    unproven: Option<u64>,
     semantics: Semantics,
     faults: Faults,
 }
@@ -92,6 +98,9 @@ impl<'a> Audit<'a> {
             tree: Tree::new(),
             roots: BTreeMap::new(),
             withheld: 0,
+            booted: false,
+            follows: None,
+            unproven: None,
             semantics: Semantics::new(longest),
             faults: Faults::new(options.listed_faults),
         }
@@ -158,8 +167,9 @@ impl<'a> Audit<'a> {
         let size = self.tree.size();
         let root = self.tree.root();
         self.judge_age();
-        let mut report = self.semantics.finish(&mut self.faults);
+        let mut report = self.semantics.finish(&self.keys, &mut self.faults);
         report.withheld = self.withheld;
+        report.follows = self.follows;
         if let Some(head) = &self.head {
             describe(head, &mut report);
         }
@@ -394,8 +404,10 @@ impl<'a> Audit<'a> {
             Ok(facts) => {
                 self.semantics.follow(index, &facts, &self.keys, &mut self.faults);
                 if let Fact::Other(record) = &facts.fact {
-                    if let Record::Anchor(anchor) = record.as_ref() {
-                        self.anchor(index, anchor);
+                    match record.as_ref() {
+                        Record::Anchor(anchor) => self.anchor(index, anchor),
+                        Record::Boot(boot) => self.chain(index, boot),
+                        _ => {}
                     }
                     let blobs = record.blobs().into_iter();
                     self.checks.extend(blobs.map(|digest| Check::Blob(index, digest)));
@@ -515,9 +527,21 @@ impl<'a> Audit<'a> {
                     .is_none_or(|public| public.checkpoint.origin == head.checkpoint.origin);
                 let root = head.checkpoint.root == self.tree.root();
                 if own && root && head.checkpoint.size == self.tree.size() {
+                    self.unproven = None;
                     return true;
                 }
                 "a frame's entries do not lead to its signed head".to_owned()
+            }
+            // Signed with a former key: the links bind it to the heads that
+            // follow, one of which must be signed with a key of the policy.
+            Err(CheckpointError::Note(NoteError::NoKnownKey)) => {
+                match Checkpoint::claimed(frame.note()) {
+                    Ok(head) if head.size == self.tree.size() && head.root == self.tree.root() => {
+                        self.unproven.get_or_insert(first);
+                        return true;
+                    }
+                    _ => "a frame's entries do not lead to its signed head".to_owned(),
+                }
             }
             Err(fault) => format!("a frame's head: {fault}"),
         };
@@ -529,6 +553,10 @@ impl<'a> Audit<'a> {
     /// the partial tiles of an export.
     fn edge(&mut self) {
         let size = self.tree.size();
+        if let Some(first) = self.unproven {
+            let what = "no head over these entries is signed by a key of the policy";
+            self.fault(Some(first), FaultKind::Tampered, what);
+        }
         let promised = self.head.as_ref().map_or(0, |head| head.checkpoint.size);
         if size < promised {
             let what = format!("{} entries under the checkpoint are missing", promised - size);

@@ -63,6 +63,19 @@ pub struct Fault {
     pub what: String,
 }
 
+/// The end of another log, as the first record of this one gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Follows {
+    /// The other log.
+    pub origin: String,
+    /// How many records it has.
+    pub size: u64,
+    /// The root over them, in base64.
+    pub root: String,
+    /// Whether the policy lists a key of that log, which has signed this.
+    pub verified: bool,
+}
+
 /// The result of an audit; serialises to the object that `--json` prints.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -105,6 +118,11 @@ pub struct Report {
     pub last_time: Option<u64>,
     /// Whether the last record is a `close`.
     pub closed: bool,
+    /// Whether the log has ended for good.
+    pub ended: bool,
+    /// The log that this one says it goes on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Follows>,
     /// How many faults there are.
     pub fault_count: u64,
     /// The first of them.

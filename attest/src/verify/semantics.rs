@@ -2,6 +2,8 @@
 //! log: one outcome for each intent, configuration before its use, heartbeats
 //! that add up, clocks that never run back.
 
+mod keys;
+
 use std::collections::BTreeMap;
 
 use crate::record::{
@@ -11,6 +13,8 @@ use crate::record::{
 use crate::wal::SegmentHeader;
 
 use super::report::{FaultKind, Faults, Report};
+
+use keys::KeyHistory;
 
 /// An intent that waits for its outcome.
 #[derive(Debug, Clone)]
@@ -42,6 +46,8 @@ pub(super) struct Semantics {
     time: u64,
     booted: bool,
     closed: bool,
+    ended: bool,
+    end_told: bool,
     intents: u64,
     outcomes: u64,
     open: BTreeMap<u64, Open>,
@@ -53,6 +59,7 @@ pub(super) struct Semantics {
     routes: Vec<Route>,
     calls: u64,
     verdicts: BTreeMap<RecordVerdict, u64>,
+    keys: KeyHistory,
     report: Report,
     unknown_told: bool,
 }
@@ -77,6 +84,9 @@ impl Semantics {
         self.report.first_time.get_or_insert(facts.time);
         self.report.last_time = Some(facts.time);
         self.closed = false;
+        if self.ended && !std::mem::replace(&mut self.end_told, true) {
+            faults.add(Some(index), FaultKind::Tampered, "a record after the log's end");
+        }
         match &facts.fact {
             Fact::Unknown => self.unknown(index, faults),
             Fact::Intent { key, route, config } => {
@@ -110,10 +120,7 @@ impl Semantics {
         *self.report.records.entry(record.kind().to_owned()).or_default() += 1;
         match record {
             Record::Boot(boot) => {
-                if !keys.contains(&boot.log_key) {
-                    let what = "the boot names a log key that the policy does not list";
-                    faults.add(Some(index), FaultKind::Tampered, what);
-                }
+                self.keys.named(index, &boot.log_key, keys, faults);
                 self.boot(faults);
             }
             Record::Config(config) => {
@@ -123,10 +130,7 @@ impl Semantics {
                 }
                 self.configs.insert(index, config.of);
             }
-            Record::Key(change) if !change.holds() => {
-                let what = "the change of keys is not signed by both keys";
-                faults.add(Some(index), FaultKind::Tampered, what);
-            }
+            Record::Key(change) => self.keys.changed(index, change, faults),
             Record::Erasure(erasure) => {
                 self.report.erased = self.report.erased.saturating_add(erasure.count);
             }
@@ -140,6 +144,7 @@ impl Semantics {
                 self.abandon("the log was closed before its outcome", faults);
                 self.booted = false;
                 self.closed = true;
+                self.ended |= close.end;
             }
             _ => {}
         }
@@ -294,7 +299,8 @@ impl Semantics {
     }
 
     /// The end of the log: what is still open, and what was counted.
-    pub(super) fn finish(mut self, faults: &mut Faults) -> Report {
+    pub(super) fn finish(mut self, keys: &[String], faults: &mut Faults) -> Report {
+        self.keys.conclude(keys, faults);
         for (index, open) in &self.open {
             if self.time.saturating_sub(open.time) > self.longest_exchange {
                 let what = "an intent without outcome, older than the longest exchange";
@@ -304,6 +310,7 @@ impl Semantics {
             }
         }
         self.report.closed = self.closed;
+        self.report.ended = self.ended;
         let kinds =
             [("intent", self.intents), ("outcome", self.outcomes), ("toolcall", self.calls)];
         for (kind, count) in kinds.into_iter().filter(|(_, count)| *count > 0) {

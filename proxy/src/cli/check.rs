@@ -50,9 +50,9 @@ impl Check {
                     settings.origin
                 )),
                 Ok(_) => {
-                    if let Err(fault) = boot::witnesses(settings) {
-                        faults.push(fault.to_string());
-                    }
+                    faults.extend(boot::witnesses(settings).err().map(|fault| fault.to_string()));
+                    let previous = boot::previous_signer(settings);
+                    faults.extend(previous.err().map(|fault| fault.to_string()));
                 }
                 Err(fault) => faults.push(fault.to_string()),
             }

@@ -100,6 +100,8 @@ pub(super) struct Log {
     pub(super) directory: Option<PathBuf>,
     pub(super) origin: Option<String>,
     pub(super) key: Option<PathBuf>,
+    pub(super) previous_key: Option<PathBuf>,
+    pub(super) follows: Option<PathBuf>,
     pub(super) publish: Option<String>,
     #[serde(default)]
     pub(super) publish_entries: bool,

@@ -452,6 +452,16 @@ impl Reader<'_> {
                 let what = format!("there is no key `{}`", key_file.display());
                 self.fault(&at("key"), what, "`troth keygen ORIGIN --out FILE` makes one");
             }
+            let previous_key = raw.previous_key.map(|file| self.path(&file));
+            if let Some(file) = previous_key.as_ref().filter(|file| !file.is_file()) {
+                let what = format!("there is no key `{}`", file.display());
+                self.fault(&at("previous_key"), what, "the key that the log had before `key`");
+            }
+            let follows = raw.follows.map(|directory| self.path(&directory));
+            if let Some(directory) = follows.as_ref().filter(|path| !path.is_dir()) {
+                let what = format!("there is no log in `{}`", directory.display());
+                self.fault(&at("follows"), what, "the directory of a log that has ended");
+            }
             let witnesses = raw.witnesses.map(|file| self.path(&file));
             if let Some(file) = witnesses.as_ref().filter(|file| !file.is_file()) {
                 let what = format!("there is no witness policy `{}`", file.display());
@@ -465,6 +475,8 @@ impl Reader<'_> {
                 directory: self.path(Path::new(&directory)),
                 origin,
                 key: key_file,
+                previous_key,
+                follows,
                 publish,
                 publish_entries: raw.publish_entries,
                 publish_interval: Duration::from_millis(raw.publish_interval_ms.unwrap_or(1000)),

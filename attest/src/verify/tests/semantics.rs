@@ -58,6 +58,20 @@ fn beat(counters: RouteCounters) -> Record {
     Record::Heartbeat(Heartbeat { routes, ..Heartbeat::default() })
 }
 
+fn end() -> Record {
+    Record::Close(Close { end: true, ..Close::default() })
+}
+
+fn follows(note: &str) -> Record {
+    let Record::Boot(boot) = preamble().remove(0) else { panic!() };
+    Record::Boot(Boot { follows: Some(note.to_owned()), ..boot })
+}
+
+fn of_a_log() -> String {
+    let origin = "example.com/guard-log".to_owned();
+    Checkpoint { origin, size: 1, root: Hash([1; 32]) }.sign(&signer())
+}
+
 fn close(intents: u64, outcomes: u64) -> Record {
     Record::Close(Close { intents, outcomes, ..Close::default() })
 }
@@ -86,6 +100,11 @@ fn rules_between_records() {
         ("an open intent and a close", vec![started(1), close(1, 0)], 2),
         ("an open intent and another boot", vec![started(1), preamble().remove(0)], 2),
         ("a closed log", vec![started(1), ended(1, 4), close(1, 1)], 0),
+        ("a log that has ended", vec![end()], 0),
+        ("a boot after the end", vec![end(), preamble().remove(0)], 1),
+        ("a heartbeat after the end", vec![end(), beat(blocked(0))], 1),
+        ("a second boot that follows no log", vec![follows("nothing")], 1),
+        ("a second boot that follows a log", vec![follows(&of_a_log())], 1),
         ("final counts that lie", vec![started(1), ended(1, 4), close(1, 2)], 1),
         ("an intent after the close", vec![close(0, 0), started(1), ended(1, 5)], 1),
         ("an outcome without intent", vec![ended(1, 4)], 1),
@@ -164,4 +183,24 @@ fn a_coverage_map_that_lies() {
         entries.push(lying(&String::from_utf8(entry).unwrap()).into_bytes());
     }
     assert_eq!(report(&of_entries(&entries)).exit_code, 1);
+}
+
+/// What the first boot says of the log before: nothing that is no checkpoint,
+/// and no checkpoint that a known key did not sign.
+#[test]
+fn the_log_that_is_followed() {
+    let forged = of_a_log().replacen("\n1\n", "\n2\n", 1);
+    let stranger = Signer::generate("example.com/old", [8; 32]).unwrap();
+    let origin = "example.com/old".to_owned();
+    let unknown = Checkpoint { origin, size: 1, root: Hash([1; 32]) }.sign(&stranger);
+    for (what, note, code, verified) in [
+        ("nothing", "nothing".to_owned(), 1, None),
+        ("a known log's head", of_a_log(), 0, Some(true)),
+        ("one that it did not sign", forged, 1, None),
+        ("an unknown log's head", unknown, 0, Some(false)),
+    ] {
+        let report = report(&signed(&[(follows(&note), NOW)]));
+        assert_eq!(report.exit_code, code, "{what}: {:?}", report.faults);
+        assert_eq!(report.follows.map(|follows| follows.verified), verified, "{what}");
+    }
 }

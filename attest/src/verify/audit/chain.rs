@@ -1,0 +1,45 @@
+//! Where a log goes on from another: what its first boot says of that one's
+//! end.
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::note::NoteError;
+use crate::record::Boot;
+use crate::verify::report::{FaultKind, Follows};
+
+use super::Audit;
+
+impl Audit<'_> {
+    /// A `boot`: the first one may chain the log to one that has ended.
+    pub(super) fn chain(&mut self, index: u64, boot: &Boot) {
+        let first = !std::mem::replace(&mut self.booted, true);
+        let Some(note) = &boot.follows else { return };
+        if !first {
+            self.fault(
+                Some(index),
+                FaultKind::Tampered,
+                "only a log's first boot may follow a log",
+            );
+            return;
+        }
+        let verified = Checkpoint::verify(note.as_bytes(), self.policy);
+        let read = match verified {
+            Ok(head) => Ok((head.checkpoint, true)),
+            // Nobody has to know every log that was ever followed.
+            Err(CheckpointError::Note(NoteError::NoKnownKey)) => {
+                Checkpoint::claimed(note.as_bytes()).map(|head| (head, false))
+            }
+            Err(fault) => Err(fault),
+        };
+        match read {
+            Ok((head, verified)) => {
+                let (origin, size) = (head.origin, head.size);
+                self.follows =
+                    Some(Follows { origin, size, root: head.root.to_string(), verified });
+            }
+            Err(fault) => {
+                let what = format!("the end of the log that it follows: {fault}");
+                self.fault(Some(index), FaultKind::Tampered, what);
+            }
+        }
+    }
+}
