@@ -102,6 +102,30 @@ impl RealDisk {
     }
 }
 
+/// Makes a log's own directory, durable by its name: each directory on the way
+/// that had to be made is synced in its parent, and so is the last in any case,
+/// since a run before may have died between the two.
+pub(crate) fn make_home(directory: &Path) -> io::Result<()> {
+    let above = |path: &Path| match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Some(PathBuf::from(".")),
+        parent => parent.map(Path::to_owned),
+    };
+    let mut missing = vec![directory.to_owned()];
+    while let Some(parent) = missing.last().and_then(|path| above(path)).filter(|up| !up.exists()) {
+        missing.push(parent);
+    }
+    for path in missing.iter().rev() {
+        match fs::create_dir(path) {
+            Err(fault) if fault.kind() != io::ErrorKind::AlreadyExists => return Err(fault),
+            _ => {}
+        }
+        if let Some(parent) = above(path) {
+            File::open(parent)?.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes the lock of a directory, for as long as the file is open; nothing when
 /// another process has it. Never waits.
 pub(crate) fn take_lock(directory: &Path) -> io::Result<Option<File>> {

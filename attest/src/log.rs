@@ -82,15 +82,10 @@ impl Log {
     /// be a torn write; its public head is ahead of it or differs from it; its
     /// key or origin is another; the clock is far behind; or the file system.
     pub fn open(config: LogConfig, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(&config.directory).map_err(OpenError::Io)?;
+        disk::make_home(&config.directory).map_err(OpenError::Io)?;
         let lock = disk::take_lock(&config.directory).map_err(OpenError::Io)?;
         let lock = lock.ok_or(OpenError::Locked)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(config.directory.clone()));
-        if let Some(parent) = config.directory.parent() {
-            // The directory's own name must survive a crash too.
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-            RealDisk::new(parent.to_owned()).sync_directory("").map_err(OpenError::Io)?;
-        }
         Self::start(config, clock, disk, Some(lock))
     }
 

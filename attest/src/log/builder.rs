@@ -165,6 +165,8 @@ impl Builder {
             self.index(name.first, end)?;
             let disk = self.shared.disk.as_ref();
             disk.remove(&name.path())?;
+            // Segments come back in order or not at all: one that came back
+            // before a gap could not be read.
             disk::sync_directory(disk, crate::wal::DIRECTORY)?;
             lock(&self.shared.segments).pop_front();
             self.shared.write_tail(|tail| tail.trim(end, end));

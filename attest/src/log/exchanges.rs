@@ -108,24 +108,25 @@ impl Exchanges {
             }
         }
         files.sort_by_key(|file| file.first);
+        let mut exchanges = Self::default();
         let mut at = 0;
-        let whole = files.iter().all(|file| {
-            let follows = file.first == at;
+        for file in files {
+            // Two that overlap were made by different runs: either will do.
+            if file.first < at {
+                disk.remove(&file.path())?;
+                continue;
+            }
+            exchanges.rebuild(disk, at, file.first)?;
             at = file.end;
-            follows
-        });
-        let mut exchanges = Self { recent: HashMap::new(), files };
-        if !whole || at != end {
-            exchanges.rebuild(disk, end)?;
+            exchanges.files.push(file);
         }
+        exchanges.rebuild(disk, at, end)?;
         Ok(exchanges)
     }
 
-    fn rebuild(&mut self, disk: &dyn Disk, end: u64) -> io::Result<()> {
-        for file in std::mem::take(&mut self.files) {
-            disk.remove(&file.path())?;
-        }
-        let mut first = 0;
+    /// Makes what is missing again, from the entries themselves.
+    fn rebuild(&mut self, disk: &dyn Disk, from: u64, end: u64) -> io::Result<()> {
+        let mut first = from;
         while first < end {
             let last = end.min(first + REBUILT_ENTRIES);
             let mut rows = Vec::new();
@@ -179,8 +180,20 @@ pub(super) fn write(disk: &dyn Disk, first: u64, end: u64, rows: &[Row]) -> io::
     let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), &body);
     bytes.extend_from_slice(&crc.to_be_bytes());
     bytes.extend_from_slice(&body);
-    disk::ensure_directory(disk, DIRECTORY)?;
-    disk::write_durably(disk, &path(first, end), &bytes)
+    let path = path(first, end);
+    let beside = format!("{path}.tmp");
+    // Not synced: it is made again where it is missing or damaged, and the
+    // segment's end need not wait for it.
+    let mut file = match disk.create(&beside) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+            disk::ensure_directory(disk, DIRECTORY)?;
+            disk.create(&beside)?
+        }
+        other => other?,
+    };
+    file.append(&bytes)?;
+    drop(file);
+    disk.rename(&beside, &path)
 }
 
 /// Finds an exchange in a stored file.

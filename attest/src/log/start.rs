@@ -99,13 +99,13 @@ fn rewrite(disk: &dyn Disk, recovered: &Recovered) -> io::Result<Segment> {
     disk::or_abort(disk, "segment", file.sync())?;
     disk.rename(&beside, &name.path())?;
     disk::sync_directory(disk, wal::DIRECTORY)?;
-    // Only now is what it replaces superfluous.
+    // Only now is what it replaces superfluous. Whatever comes back after a
+    // crash is of an older generation, and goes with the next start.
     for old in disk.list(wal::DIRECTORY)? {
         if old != name.to_string() {
             disk.remove(&format!("{}/{old}", wal::DIRECTORY))?;
         }
     }
-    disk::sync_directory(disk, wal::DIRECTORY)?;
     Ok(Segment { file, name, bytes: u64::try_from(bytes).unwrap_or(u64::MAX) })
 }
 

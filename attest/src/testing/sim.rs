@@ -1,7 +1,7 @@
 //! A disk in memory that forgets what was not synced: bytes of files, and
 //! names in directories, each by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -35,16 +35,42 @@ struct State {
     operations: u64,
     /// After this many operations every one fails.
     dies_after: Option<u64>,
-    /// Syncs of paths that begin like this do nothing.
     deaf: Option<Deaf>,
+    /// This operation fails, and the next do not.
+    fails: Option<(u64, Fails)>,
+    /// Names that were renamed to, and not yet synced.
+    moved: BTreeSet<String>,
+    /// Files that have been synced.
+    synced: BTreeSet<usize>,
     aborted: bool,
 }
 
-/// A sync that is left out, to show that it is needed.
-#[derive(Debug, Clone, Copy)]
+/// Syncs that are left out, to show that they are needed: told apart by what
+/// they make durable, so that each place in the engine that syncs is one of
+/// these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deaf {
-    File(&'static str),
-    Directory(&'static str),
+    /// The first sync of a new file whose path begins and ends like this.
+    First(&'static str, &'static str),
+    /// Every later one, of a file that grows.
+    Later(&'static str),
+    /// Of a file by its path, opened anew for it.
+    Again(&'static str),
+    /// Of a directory, when names were made in it since the last one.
+    Made(&'static str),
+    /// When names were moved within it, and none was made to stay.
+    Moved(&'static str),
+    /// When names went, and none came.
+    Gone(&'static str),
+}
+
+/// An operation that fails once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fails {
+    /// It does nothing.
+    Undone,
+    /// It does its work and says that it failed.
+    Landed,
 }
 
 /// See the module.
@@ -67,6 +93,13 @@ impl SimDisk {
     pub(crate) fn deaf(self, deaf: Option<Deaf>) -> Self {
         self.0.lock().unwrap().deaf = deaf;
         self
+    }
+
+    /// A disk whose operation of this number fails.
+    pub(crate) fn failing_at(operation: u64, fails: Fails) -> Self {
+        let disk = Self::default();
+        disk.0.lock().unwrap().fails = Some((operation, fails));
+        disk
     }
 
     /// How many operations there were.
@@ -117,13 +150,52 @@ impl SimDisk {
         Disk::list(self, directory).unwrap()
     }
 
-    fn live(&self) -> io::Result<std::sync::MutexGuard<'_, State>> {
+    /// One operation: done, refused, or done and told to have failed.
+    fn operate<T>(&self, work: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.0.lock().unwrap();
         if state.dies_after.is_some_and(|last| state.operations >= last) {
             return Err(io::Error::other("the disk is dead"));
         }
+        let fails = state.fails.filter(|(at, _)| *at == state.operations).map(|(_, fails)| fails);
         state.operations += 1;
-        Ok(state)
+        match fails {
+            None => work(&mut state),
+            Some(Fails::Undone) => Err(io::Error::other("the disk failed")),
+            Some(Fails::Landed) => {
+                work(&mut state).and_then(|_| Err(io::Error::other("the disk failed, and did it")))
+            }
+        }
+    }
+}
+
+impl State {
+    /// Whether the sync of this file is left out.
+    fn deaf_to_file(&mut self, path: &str, inode: usize) -> bool {
+        let first = self.synced.insert(inode);
+        match self.deaf {
+            Some(Deaf::First(from, to)) => first && path.starts_with(from) && path.ends_with(to),
+            Some(Deaf::Later(from)) => !first && path.starts_with(from),
+            _ => false,
+        }
+    }
+
+    /// Whether the sync of this directory is left out.
+    fn deaf_to_directory(&mut self, path: &str) -> bool {
+        let Some(deaf) = self.deaf else { return false };
+        let inside = |name: &&String| parent(name) == path;
+        let moved: Vec<String> = self.moved.iter().filter(inside).cloned().collect();
+        self.moved.retain(|name| parent(name) != path);
+        let made = self
+            .names
+            .keys()
+            .filter(inside)
+            .any(|name| !self.durable_names.contains_key(name) && !moved.contains(name));
+        match deaf {
+            Deaf::Made(of) => made && path.starts_with(of),
+            Deaf::Moved(of) => !made && !moved.is_empty() && path.starts_with(of),
+            Deaf::Gone(of) => !made && moved.is_empty() && path.starts_with(of),
+            Deaf::First(..) | Deaf::Later(_) | Deaf::Again(_) => false,
+        }
     }
 }
 
@@ -172,30 +244,29 @@ struct SimFile {
 impl Appender for SimFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let inode = self.inode;
-        let mut state = match self.disk.live() {
-            Ok(state) => state,
-            Err(fault) => {
-                // What was being written when the disk died is half there.
-                let mut state = self.disk.0.lock().unwrap();
-                if state.dies_after == Some(state.operations) {
-                    state.operations += 1;
-                    state.dies_after = Some(0);
-                    state.inodes[inode].data.extend_from_slice(&bytes[..bytes.len() / 2]);
-                }
-                return Err(fault);
-            }
-        };
-        state.inodes[inode].data.extend_from_slice(bytes);
-        Ok(())
+        let done = self.disk.operate(|state| {
+            state.inodes[inode].data.extend_from_slice(bytes);
+            Ok(())
+        });
+        let mut state = self.disk.0.lock().unwrap();
+        if done.is_err() && state.dies_after == Some(state.operations) {
+            // What was being written when the disk died is half there.
+            state.operations += 1;
+            state.dies_after = Some(0);
+            state.inodes[inode].data.extend_from_slice(&bytes[..bytes.len() / 2]);
+        }
+        done
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let mut state = self.disk.live()?;
-        if !matches!(state.deaf, Some(Deaf::File(deaf)) if self.path.starts_with(deaf)) {
-            let inode = &mut state.inodes[self.inode];
-            inode.durable.clone_from(&inode.data);
-        }
-        Ok(())
+        let (inode, path) = (self.inode, &self.path);
+        self.disk.operate(|state| {
+            if !state.deaf_to_file(path, inode) {
+                let inode = &mut state.inodes[inode];
+                inode.durable.clone_from(&inode.data);
+            }
+            Ok(())
+        })
     }
 }
 
@@ -219,59 +290,67 @@ impl Disk for SimDisk {
     }
 
     fn create(&self, path: &str) -> io::Result<Box<dyn Appender>> {
-        let mut state = self.live()?;
-        let up = parent(path);
-        if !up.is_empty() && !state.names.contains_key(up) {
-            return Err(io::Error::from(io::ErrorKind::NotFound));
-        }
-        let inode = state.inodes.len();
-        state.inodes.push(Inode::default());
-        state.names.insert(path.to_owned(), Some(inode));
-        drop(state);
+        let inode = self.operate(|state| {
+            let up = parent(path);
+            if !up.is_empty() && !state.names.contains_key(up) {
+                return Err(io::Error::from(io::ErrorKind::NotFound));
+            }
+            let inode = state.inodes.len();
+            state.inodes.push(Inode::default());
+            state.names.insert(path.to_owned(), Some(inode));
+            Ok(inode)
+        })?;
         Ok(Box::new(SimFile { disk: self.clone(), inode, path: path.to_owned() }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.live()?;
-        let inode = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        state.names.insert(to.to_owned(), inode);
-        Ok(())
+        self.operate(|state| {
+            let inode = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+            state.names.insert(to.to_owned(), inode);
+            state.moved.insert(to.to_owned());
+            Ok(())
+        })
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        let mut state = self.live()?;
-        state.names.remove(path).map(|_| ()).ok_or(io::Error::from(io::ErrorKind::NotFound))
+        self.operate(|state| {
+            state.names.remove(path).map(|_| ()).ok_or(io::Error::from(io::ErrorKind::NotFound))
+        })
     }
 
     fn make_directory(&self, path: &str) -> io::Result<()> {
-        self.live()?.names.entry(path.to_owned()).or_insert(None);
-        Ok(())
+        self.operate(|state| {
+            state.names.entry(path.to_owned()).or_insert(None);
+            Ok(())
+        })
     }
 
     fn sync_file(&self, path: &str) -> io::Result<()> {
-        let mut state = self.live()?;
-        let inode = state.names.get(path).copied().flatten().ok_or(io::ErrorKind::NotFound)?;
-        if !matches!(state.deaf, Some(Deaf::File(deaf)) if path.starts_with(deaf)) {
-            let inode = &mut state.inodes[inode];
-            inode.durable.clone_from(&inode.data);
-        }
-        Ok(())
+        self.operate(|state| {
+            let inode = state.names.get(path).copied().flatten().ok_or(io::ErrorKind::NotFound)?;
+            if !matches!(state.deaf, Some(Deaf::Again(deaf)) if path.starts_with(deaf)) {
+                let inode = &mut state.inodes[inode];
+                inode.durable.clone_from(&inode.data);
+            }
+            Ok(())
+        })
     }
 
     fn sync_directory(&self, path: &str) -> io::Result<()> {
-        let mut state = self.live()?;
-        if matches!(state.deaf, Some(Deaf::Directory(deaf)) if path.starts_with(deaf)) {
-            return Ok(());
-        }
-        state.durable_names.retain(|name, _| parent(name) != path);
-        let names: Vec<_> =
-            state.names.iter().map(|(name, inode)| (name.clone(), *inode)).collect();
-        for (name, inode) in names {
-            if parent(&name) == path {
-                state.durable_names.insert(name, inode);
+        self.operate(|state| {
+            if state.deaf_to_directory(path) {
+                return Ok(());
             }
-        }
-        Ok(())
+            state.durable_names.retain(|name, _| parent(name) != path);
+            let names: Vec<_> =
+                state.names.iter().map(|(name, inode)| (name.clone(), *inode)).collect();
+            for (name, inode) in names {
+                if parent(&name) == path {
+                    state.durable_names.insert(name, inode);
+                }
+            }
+            Ok(())
+        })
     }
 
     fn abort(&self, _: &str) {

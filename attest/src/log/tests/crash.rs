@@ -1,7 +1,10 @@
-//! Crashes after every operation of the disk: whatever was acknowledged is
-//! there afterwards, and the log that goes on is the same log.
+//! Crashes after every operation of the disk, and faults at every operation:
+//! whatever was acknowledged is there afterwards, and the log that goes on is
+//! the same log.
 
-use crate::testing::sim::Deaf;
+use std::collections::BTreeMap;
+
+use crate::testing::sim::{Deaf, Fails};
 
 use super::*;
 
@@ -9,46 +12,93 @@ use super::*;
 #[derive(Debug, Default)]
 struct Told {
     sealed: Vec<Sealed>,
-    receipts: Vec<Receipt>,
+    /// Each with the content that it opens.
+    receipts: Vec<(Receipt, String)>,
+    /// The largest size that the public saw.
+    published: u64,
 }
 
-/// A life of a log: two batches of exchanges that fill tiles, turn segments
-/// over and publish, and a clean end. Stops at the first refusal.
-fn live(disk: &SimDisk, told: &mut Told) -> Option<()> {
-    let log = on_disk(disk, StoppedClock::at(NOW)).ok()?;
-    let append = |record| log.append(record).ok();
-    let manifest = log.blob(br#"{"files":{}}"#).ok()?;
-    told.sealed.push(append(boot())?.wait().ok()?);
-    let first = append(configured(ConfigOf::Policy, Some(manifest)))?.wait().ok()?.index;
-    append(configured(ConfigOf::Model, None))?.wait().ok()?;
-    append(configured(ConfigOf::Settings, None))?.wait().ok()?;
-    for batch in 0..4 {
-        let intents: Vec<_> = (batch * 80..(batch + 1) * 80)
-            .map(|n| Some((n, append(Record::Intent(intent(&exchange(n), first)))?)))
-            .collect::<Option<_>>()?;
-        let mut outcomes = Vec::new();
-        for (n, pending) in intents {
-            let sealed = pending.wait().ok()?;
-            told.sealed.push(sealed);
-            // One of each batch stays open.
-            if n % 80 != 79 {
-                let ended = Record::Outcome(Box::new(outcome(&exchange(n), sealed.index)));
-                outcomes.push((n, append(ended)?));
-            }
-        }
-        for (n, pending) in outcomes {
-            told.sealed.push(pending.wait().ok()?);
-            if n % 20 == 0 {
-                told.receipts.push(log.receipt(&exchange(n), false).ok()?);
-            }
-        }
+/// How a log is lived.
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    segment_bytes: u64,
+    batches: u64,
+    /// Exchanges of each batch, of which one stays open.
+    exchanges: u64,
+}
+
+/// Segments that hold several groups, of which some go.
+const LONG: Life = Life { segment_bytes: 64 * 1024, batches: 4, exchanges: 80 };
+/// Each group has its segment, which goes as soon as tiles have it.
+const SHORT: Life = Life { segment_bytes: 1, batches: 6, exchanges: 44 };
+
+impl Life {
+    /// Batches of exchanges that fill tiles, turn segments over and publish, and
+    /// a clean end. Stops at the first refusal.
+    fn live(self, disk: &SimDisk, told: &mut Told) -> Option<()> {
+        let config = LogConfig { segment_bytes: self.segment_bytes, ..config(Path::new("unused")) };
+        let log = Log::start(config, StoppedClock::at(NOW), Arc::new(disk.clone()), None).ok()?;
+        let done = self.run(&log, told);
+        // What a reader of the public log may have seen by now.
+        told.published = log.status().published_size;
+        done?;
+        log.close().ok()?;
+        told.published = log.status().published_size;
+        Some(())
     }
-    log.close().ok()
+
+    fn run(self, log: &Log, told: &mut Told) -> Option<()> {
+        let append = |record| log.append(record).ok();
+        // One that nobody stores again.
+        let manifest = log.blob(br#"{"files":{"life":1}}"#).ok()?;
+        told.sealed.push(append(boot())?.wait().ok()?);
+        let first = append(configured(ConfigOf::Policy, Some(manifest)))?.wait().ok()?.index;
+        append(configured(ConfigOf::Model, None))?.wait().ok()?;
+        append(configured(ConfigOf::Settings, None))?.wait().ok()?;
+        for batch in 0..self.batches {
+            let ids = batch * self.exchanges..(batch + 1) * self.exchanges;
+            let last = ids.end - 1;
+            let mut intents = Vec::new();
+            for n in ids {
+                let mut started = intent(&exchange(n), first);
+                // A tenant a batch, so that keys and their directories come.
+                let tenant = format!("tenant-{batch}");
+                started.tenant = log.pseudonym("tenant", &tenant);
+                if n.is_multiple_of(20) {
+                    let committer = log.committer(&tenant, &exchange(n)).ok()?;
+                    started.request = Some(committer.commit("request", content(n).as_bytes()));
+                }
+                let request = started.request;
+                intents.push((n, request, append(Record::Intent(started))?));
+            }
+            let mut outcomes = Vec::new();
+            for (n, request, pending) in intents {
+                let sealed = pending.wait().ok()?;
+                told.sealed.push(sealed);
+                if n != last {
+                    let ended = Outcome { request, ..outcome(&exchange(n), sealed.index) };
+                    outcomes.push((n, append(Record::Outcome(Box::new(ended)))?));
+                }
+            }
+            for (n, pending) in outcomes {
+                told.sealed.push(pending.wait().ok()?);
+                if n.is_multiple_of(20) {
+                    told.receipts.push((log.receipt(&exchange(n), true).ok()?, content(n)));
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+fn content(n: u64) -> String {
+    format!("what was asked in exchange {n}")
 }
 
 /// Whether everything that was told still holds on this disk, and the log can
 /// go on.
 fn holds(disk: &SimDisk, told: &Told) -> Result<(), String> {
+    let public = crate::disk::Disk::read(disk, "checkpoint", u64::MAX).unwrap();
     let log = on_disk(disk, StoppedClock::at(NOW)).map_err(|fault| format!("open: {fault}"))?;
     let size = log.status().size;
     if let Some(last) = told.sealed.iter().map(|sealed| sealed.index).max()
@@ -56,13 +106,24 @@ fn holds(disk: &SimDisk, told: &Told) -> Result<(), String> {
     {
         return Err(format!("record {last} was acknowledged, the log has {size}"));
     }
-    for receipt in &told.receipts {
+    let public = public.map_or(0, |note| Checkpoint::claimed(&note).unwrap().size);
+    if public < told.published {
+        return Err(format!("a head of {} was public, and one of {public} is", told.published));
+    }
+    for (receipt, content) in &told.receipts {
         let old = verify_receipt(receipt.as_str().as_bytes(), &policy(), None);
-        let head = old.map_err(|fault| fault.to_string())?.head.checkpoint;
+        let old = old.map_err(|fault| fault.to_string())?;
+        let head = &old.head.checkpoint;
         let shared = log.shared();
         let root = root_at(head.size, &mut |level, index| shared.node(level, index));
         if root.map_err(|fault| fault.to_string())? != head.root {
             return Err(format!("the log forked below {}", head.size));
+        }
+        let Some(Record::Outcome(outcome)) = &old.record.record else { panic!() };
+        let again = log.receipt(&outcome.exchange, true).map_err(|fault| fault.to_string())?;
+        let again = verify_receipt(again.as_str().as_bytes(), &policy(), None).unwrap();
+        if again.confirms("request", content.as_bytes()) != Some(true) {
+            return Err("a commitment cannot be opened any more".to_owned());
         }
     }
     if log.status().open_exchanges != 0 {
@@ -76,49 +137,127 @@ fn holds(disk: &SimDisk, told: &Told) -> Result<(), String> {
     if report.is_ok() { Ok(()) } else { Err(format!("{:?}", report.faults)) }
 }
 
-/// The first crash, of those tried, after which something does not hold.
-fn first_failure(step: u64, from: u64, deaf: Option<Deaf>) -> Option<String> {
+/// How many operations a life has on a disk that does not fail; the two threads
+/// interleave anew each time, and a few more cover the end.
+fn operations(life: Life) -> u64 {
     let whole = SimDisk::default();
-    live(&whole, &mut Told::default()).unwrap();
-    // The two threads interleave anew each time: a few more cover the end.
-    let last = whole.operations() + 40;
-    let mut at = from;
-    while at <= last {
-        let disk = SimDisk::dying_after(at).deaf(deaf);
-        let mut told = Told::default();
-        let done = live(&disk, &mut told);
-        for crash in [Crash::Kill, Crash::Drop, Crash::Tear(at), Crash::Tear(at + 1)] {
-            let after = disk.crashed(crash);
-            if let Err(what) = holds(&after, &told) {
-                return Some(format!("{crash:?} after operation {at} ({done:?}): {what}"));
-            }
-        }
-        at += step;
-    }
-    None
+    life.live(&whole, &mut Told::default()).unwrap();
+    whole.operations() + 40
 }
 
-/// Every crash point with `TROTH_CHAOS` set, else a sample of them.
-fn step() -> u64 {
-    if std::env::var_os("TROTH_CHAOS").is_some() { 1 } else { 15 }
+/// What does not hold after a crash at one operation of a life.
+fn crash_at(life: Life, at: u64, deaf: Option<Deaf>) -> Option<String> {
+    let disk = SimDisk::dying_after(at).deaf(deaf);
+    let mut told = Told::default();
+    let done = life.live(&disk, &mut told);
+    [Crash::Kill, Crash::Drop, Crash::Tear(at), Crash::Tear(at + 1)].into_iter().find_map(|crash| {
+        let what = holds(&disk.crashed(crash), &told).err()?;
+        Some(format!("{crash:?} after operation {at} ({done:?}): {what}"))
+    })
+}
+
+/// What does not hold after a crash while the log is at rest, all of it in tiles
+/// and the newest segment empty.
+fn crash_at_rest(deaf: Deaf) -> Option<String> {
+    let disk = SimDisk::default().deaf(Some(deaf));
+    let config = LogConfig { segment_bytes: 1, ..config(Path::new("unused")) };
+    let log = Log::start(config, StoppedClock::at(NOW), Arc::new(disk.clone()), None).unwrap();
+    begin(&log);
+    let beats: Vec<_> =
+        (4..256).map(|_| log.append(Record::Heartbeat(Heartbeat::default())).unwrap()).collect();
+    let sealed = beats.into_iter().map(|beat| beat.wait().unwrap()).collect();
+    while crate::wal::SegmentName::newest(&disk.files("wal"))[0].first < 256 {
+        std::thread::yield_now();
+    }
+    let told = Told { sealed, ..Told::default() };
+    let what = holds(&disk.crashed(Crash::Drop), &told).err()?;
+    Some(format!("Drop at rest: {what}"))
+}
+
+/// Every point with `TROTH_CHAOS` set, else a sample of them.
+fn step() -> usize {
+    if std::env::var_os("TROTH_CHAOS").is_some() { 1 } else { 29 }
 }
 
 #[test]
 fn chaos_whatever_was_acknowledged_survives_a_crash_at_any_operation() {
-    if let Some(what) = first_failure(step(), 0, None) {
-        panic!("{what}");
+    let mut crashes = 0;
+    for life in [LONG, SHORT] {
+        for at in (0..=operations(life)).step_by(step()) {
+            if let Some(what) = crash_at(life, at, None) {
+                panic!("{life:?}: {what}");
+            }
+            crashes += 4;
+        }
     }
+    println!("crashes: {crashes} survived");
 }
 
-/// A sync that nobody would miss is a sync that is not understood: each kind is
-/// left out in turn, and the test above must notice.
+/// Every operation fails once, with its work undone or done; the engine goes on
+/// or stops, and then the machine goes too.
 #[test]
-fn every_sync_is_needed() {
-    for deaf in
-        [Deaf::File("wal/"), Deaf::Directory("wal"), Deaf::File("tile/"), Deaf::Directory("tile")]
-    {
-        let noticed = (0..7).any(|from| first_failure(7, from, Some(deaf)).is_some());
-        assert!(noticed, "{deaf:?} was left out, and nobody noticed");
+fn chaos_whatever_was_acknowledged_survives_a_fault_at_any_operation() {
+    let mut table: BTreeMap<String, u32> = BTreeMap::new();
+    for life in [LONG, SHORT] {
+        for at in (0..=operations(life)).step_by(step()) {
+            for fails in [Fails::Undone, Fails::Landed] {
+                let disk = SimDisk::failing_at(at, fails);
+                let mut told = Told::default();
+                let ended = match (life.live(&disk, &mut told), disk.aborted()) {
+                    (Some(()), _) => "went on",
+                    (None, true) => "aborted",
+                    (None, false) => "refused",
+                };
+                *table.entry(format!("{fails:?}: {ended}")).or_default() += 1;
+                for crash in [Crash::Kill, Crash::Drop, Crash::Tear(at)] {
+                    holds(&disk.crashed(crash), &told).unwrap_or_else(|what| {
+                        panic!("{life:?}: {fails:?} at operation {at}, then {crash:?}: {what}")
+                    });
+                }
+            }
+        }
+    }
+    println!("faults: {table:?}");
+}
+
+/// A sync that nobody would miss is a sync that is not understood: each place
+/// that syncs is left out in turn, and the test above must notice.
+#[test]
+fn chaos_every_sync_is_needed() {
+    let places = [
+        ("a frame", Deaf::Later("wal/")),
+        ("a new segment", Deaf::First("wal/", ".wal")),
+        ("a new segment's name", Deaf::Made("wal")),
+        ("the segment that a start writes", Deaf::First("wal/", ".tmp")),
+        ("its name", Deaf::Moved("wal")),
+        ("a segment that went", Deaf::Gone("wal")),
+        ("a tile", Deaf::Again("tile/")),
+        ("a tile's name", Deaf::Moved("tile")),
+        ("a directory of tiles", Deaf::Made("tile")),
+        ("a key of the vault", Deaf::First("vault/", ".tmp")),
+        ("its name", Deaf::Moved("vault")),
+        ("a tenant's directory", Deaf::Made("vault")),
+        ("a blob", Deaf::First("blobs/", ".tmp")),
+        ("its name", Deaf::Moved("blobs")),
+        ("a directory of blobs", Deaf::Made("blobs")),
+        ("the public checkpoint", Deaf::First("checkpoint", ".tmp")),
+        ("the public checkpoint's name", Deaf::Moved("")),
+        ("the log's directories", Deaf::Made("")),
+    ];
+    let lives = [(SHORT, operations(SHORT)), (LONG, operations(LONG))];
+    for (place, deaf) in places {
+        // Far apart first: most are noticed soon.
+        let noticed = crash_at_rest(deaf).or_else(|| {
+            [61, 13, 5].into_iter().find_map(|step| {
+                lives.iter().find_map(|(life, last)| {
+                    (0..=*last).step_by(step).find_map(|at| crash_at(*life, at, Some(deaf)))
+                })
+            })
+        });
+        match noticed {
+            Some(what) => println!("without the sync of {place}: {what}"),
+            None => panic!("without the sync of {place} ({deaf:?}) nothing is lost"),
+        }
     }
 }
 
@@ -131,7 +270,6 @@ fn chaos_a_crash_while_recovering_loses_nothing() {
     let first = begin(&log);
     for n in 0..6 {
         complete(&log, &exchange(n), first);
-        told.receipts.push(log.receipt(&exchange(n), false).unwrap());
     }
     told.sealed
         .push(log.append(Record::Intent(intent(&exchange(99), first))).unwrap().wait().unwrap());
