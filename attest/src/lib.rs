@@ -7,6 +7,7 @@ mod disk;
 mod export;
 mod frontier;
 mod hash;
+mod http;
 mod json;
 mod keys;
 mod log;
@@ -31,6 +32,7 @@ pub use commit::{Commitment, CommitmentMac, Committer, Opening};
 pub use export::{ExportError, Exported, export};
 pub use frontier::Frontier;
 pub use hash::{Digest, Hash};
+pub use http::{HttpOptions, HttpSource, UrlError, fetch, is_url};
 pub use json::{Extra, Json, JsonFault};
 pub use keys::{KeyError, KeyKind, Signer, VerifierKey};
 pub use log::{
@@ -54,7 +56,8 @@ pub use tile::{TILE_WIDTH, Tile};
 pub use trust::{TrustError, TrustPolicy};
 pub use vault::VaultError;
 pub use verify::{
-    DirectorySource, Fault, FaultKind, LogSource, Progress, Report, VerifyOptions, Withheld, verify,
+    CachedSource, DirectorySource, Fault, FaultKind, LogSource, Progress, Report, VerifyOptions,
+    Withheld, verify,
 };
 pub use witness::{
     AddCheckpoint, Cosignature, CosignatureError, Witness, WitnessError, WitnessReply,
