@@ -11,6 +11,7 @@ mod http;
 mod json;
 mod keys;
 mod log;
+mod monitor;
 mod note;
 mod proof;
 mod reader;
@@ -40,6 +41,7 @@ pub use log::{
     OpenError, Pending, PublishError, PublishHeadError, Published, Publishing, ReceiptError,
     Sealed, SignedHead,
 };
+pub use monitor::{Monitor, MonitorError, Round};
 pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteError, VerifiedNote};
 pub use proof::{
     ProofError, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,

@@ -273,11 +273,7 @@ impl Recent {
         Err(ReadError::Damaged)
     }
 
-    fn of(
-        source: &dyn LogSource,
-        names: Vec<SegmentName>,
-        size: u64,
-    ) -> Result<Self, ReadError> {
+    fn of(source: &dyn LogSource, names: Vec<SegmentName>, size: u64) -> Result<Self, ReadError> {
         let first = names.first().map_or(0, |name| name.first);
         let mut recent = Self { any: !names.is_empty(), first, ..Self::default() };
         for name in names {

@@ -77,12 +77,7 @@ fn what_a_server_may_do() {
             Body("good"),
             2,
         ),
-        (
-            "503, then gone",
-            |_, n| Reply::status(if n == 0 { 503 } else { 404 }),
-            Absent,
-            2,
-        ),
+        ("503, then gone", |_, n| Reply::status(if n == 0 { 503 } else { 404 }), Absent, 2),
         ("501", |_, _| Reply::status(501), Fault(Other, "answered 501"), 1),
         ("no more than a greeting", |_, _| Reply::Stall, Fault(TimedOut, "no answer in time"), 3),
         ("silence", |_, _| Reply::Silence, Fault(TimedOut, "no answer in time"), 3),
@@ -273,12 +268,7 @@ fn what_an_audit_makes_of_a_server() {
     type Case = (&'static str, fn(&str, usize) -> Option<Reply>, u8, &'static str);
     let cases: [Case; 8] = [
         ("all is served", |_, _| None, 0, ""),
-        (
-            "each answer fails once",
-            |_, n| (n == 0).then(|| Reply::status(503)),
-            0,
-            "",
-        ),
+        ("each answer fails once", |_, n| (n == 0).then(|| Reply::status(503)), 0, ""),
         (
             "entries are withheld",
             |path, _| path.contains("entries").then(|| Reply::status(403)),
