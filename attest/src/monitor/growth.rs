@@ -135,7 +135,7 @@ impl Growth<'_> {
         let stored = entries.iter().skip(skipped).map(|entry| Hash::leaf(entry));
         if !stored.eq(hashes.iter().copied()) {
             let tile = Tile::bundle(first / TILE_WIDTH);
-            let what = format!("`{tile}` does not hold the signed entries");
+            let what = format!("`{tile}` and the hash tile over it disagree");
             return Err(Halt::Fault(FaultKind::Tampered, Some(first), what));
         }
         self.grown.entries += count;
