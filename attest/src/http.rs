@@ -65,6 +65,8 @@ pub struct UrlError {
 struct Refused {
     url: String,
     what: String,
+    #[source]
+    withheld: Option<Withheld>,
 }
 
 /// A log's files below an HTTP(S) address. Connections are kept and shared by
@@ -231,12 +233,10 @@ impl Client {
                     tries += 1;
                     continue;
                 }
-                Answer::Fault(fault) if fault.kind == io::ErrorKind::PermissionDenied => {
-                    return Err(io::Error::new(fault.kind, Withheld));
-                }
                 Answer::Fault(fault) => (fault.kind, fault.what),
             };
-            return Err(io::Error::new(kind, Refused { url: shown(&at), what }));
+            let withheld = (kind == io::ErrorKind::PermissionDenied).then_some(Withheld);
+            return Err(io::Error::new(kind, Refused { url: shown(&at), what, withheld }));
         }
     }
 
@@ -251,7 +251,8 @@ impl Client {
             404 | 410 => Answer::Absent,
             401 | 403 => {
                 let kind = io::ErrorKind::PermissionDenied;
-                Answer::Fault(Fault { kind, what: String::new(), passing: None })
+                let what = format!("the server answered {status}");
+                Answer::Fault(Fault { kind, what, passing: None })
             }
             301 | 302 | 303 | 307 | 308 => {
                 let location = response.headers().get(header::LOCATION);
@@ -289,6 +290,10 @@ impl Fault {
         let (kind, what, passing) = match fault {
             ureq::Error::Io(fault) if fault.kind() == io::ErrorKind::InvalidData => {
                 (io::ErrorKind::InvalidData, format!("TLS: {fault}"), false)
+            }
+            // The system's own refusals are not those of the server.
+            ureq::Error::Io(fault) if fault.kind() == io::ErrorKind::PermissionDenied => {
+                (io::ErrorKind::Other, fault.to_string(), false)
             }
             ureq::Error::Io(fault) => (fault.kind(), fault.to_string(), true),
             ureq::Error::Rustls(fault) => {

@@ -30,8 +30,11 @@ pub enum ReadError {
     #[error("the log's public size is {0}")]
     Beyond(u64),
     /// Entries or tiles are missing.
-    #[error("entry {0} cannot be read: its file is missing or damaged")]
+    #[error("entry {0} cannot be read: its file is missing")]
     Missing(u64),
+    /// A bundle or tile is there, and has not the form that it must have.
+    #[error("entry {0} cannot be read: its file is damaged")]
+    Garbled(u64),
     /// The log publishes its hashes and keeps its entries.
     #[error("the log does not publish its entries: they are read in its own directory")]
     Withheld,
@@ -107,7 +110,7 @@ impl<'a> LogView<'a> {
         let bytes = self.stored_bundle(index / TILE_WIDTH)?;
         let place = usize::try_from(index % TILE_WIDTH).unwrap_or(usize::MAX);
         let entry = Entries(&bytes).nth(place).flatten();
-        entry.map(<[u8]>::to_vec).ok_or(ReadError::Missing(index))
+        entry.map(<[u8]>::to_vec).ok_or(ReadError::Garbled(index))
     }
 
     /// The entries of one bundle, as far as the checkpoint reaches.
@@ -123,7 +126,7 @@ impl<'a> LogView<'a> {
         let count = usize::try_from(end - first).unwrap_or(0);
         let entries: Option<Vec<Vec<u8>>> =
             Entries(&bytes).take(count).map(|entry| entry.map(<[u8]>::to_vec)).collect();
-        entries.filter(|entries| entries.len() == count).ok_or(ReadError::Missing(first))
+        entries.filter(|entries| entries.len() == count).ok_or(ReadError::Garbled(first))
     }
 
     fn stored_bundle(&self, index: u64) -> Result<Vec<u8>, ReadError> {
@@ -250,7 +253,8 @@ impl<'a> LogView<'a> {
                 let start = usize::try_from(from % TILE_WIDTH).unwrap_or(usize::MAX);
                 let length = usize::try_from(to - from).unwrap_or(usize::MAX);
                 let part = hashes.get(start..).and_then(|rest| rest.get(..length));
-                return Ok(part.map(<[Hash]>::to_vec));
+                let garbled = ReadError::Garbled(from << (8 * u32::from(level)));
+                return part.map(|part| Some(part.to_vec())).ok_or(garbled);
             }
         }
         Ok(None)

@@ -122,8 +122,12 @@ fn what_a_server_may_do() {
         match (&read, &end) {
             (Ok(Some(bytes)), Body(body)) => assert_eq!(bytes, body.as_bytes(), "{name}"),
             (Ok(None), Absent) => {}
-            (Err(fault), Hidden) => assert!(crate::Withheld::is_cause_of(fault), "{name}"),
+            (Err(fault), Hidden) => {
+                assert!(crate::Withheld::is_cause_of(fault), "{name}");
+                assert!(fault.to_string().contains(&web.url), "{name}");
+            }
             (Err(fault), Fault(kind, what)) => {
+                assert!(!crate::Withheld::is_cause_of(fault), "{name}");
                 assert_eq!(fault.kind(), *kind, "{name}: {fault}");
                 let text = fault.to_string();
                 assert!(text.contains(&web.url) && text.contains(what), "{name}: {text}");

@@ -39,8 +39,12 @@ impl From<ReadError> for Halt {
     fn from(fault: ReadError) -> Self {
         match fault {
             ReadError::Missing(index) => {
-                let what = "a tile or bundle of the signed tree is missing or damaged";
+                let what = "a tile or bundle of the signed tree is missing";
                 Self::Fault(FaultKind::Incomplete, Some(index), what.to_owned())
+            }
+            ReadError::Garbled(index) => {
+                let what = "a tile or bundle of the signed tree is damaged";
+                Self::Fault(FaultKind::Tampered, Some(index), what.to_owned())
             }
             ReadError::Io(fault) => {
                 let (kind, what) = unreadable(&fault);

@@ -165,6 +165,14 @@ const STORIES: &[(&str, &[Step])] = &[
             (900, None, |files| turn(files, "tile/0/003.p/132", 9), 1, "disagree", 600),
             (900, None, |files| turn(files, "tile/1/000.p/3", 9), 1, "do not lead", 600),
             (900, None, |files| turn(files, "tile/1/000.p/3", 95), 1, "is not what", 600),
+            (
+                900,
+                None,
+                |files| files.get_mut("tile/0/003.p/132").unwrap().truncate(99),
+                1,
+                "damaged",
+                600,
+            ),
             (66_000, None, |files| turn(files, "tile/1/000", 8191), 1, "is not what", 600),
             (66_000, None, |files| turn(files, "tile/2/000.p/1", 0), 1, "is not what", 600),
             (
@@ -194,7 +202,8 @@ const STORIES: &[(&str, &[Step])] = &[
     (
         "entries that are not those of the tree",
         &[
-            (300, None, |files| turn(files, "tile/entries/000", 9), 1, "disagree", 0),
+            (300, None, |files| turn(files, "tile/entries/000", 8), 1, "disagree", 0),
+            (300, None, |files| turn(files, "tile/entries/000", 9), 1, "damaged", 0),
             (300, None, |files| gone(files, "tile/entries/000"), 2, "missing", 0),
             (300, None, AS_IT_IS, 0, "", 300),
             (600, None, |files| turn(files, "tile/entries/001", 9), 0, "", 600),

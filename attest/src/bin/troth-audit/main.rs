@@ -63,7 +63,9 @@ fn exit_code(fault: &anyhow::Error) -> u8 {
             Some(ReadError::Beyond(_)) => return BAD_USAGE,
             Some(ReadError::Missing(_)) => return 2,
             Some(ReadError::Withheld) => return 5,
-            Some(ReadError::Checkpoint(_) | ReadError::Damaged) => return 1,
+            Some(ReadError::Checkpoint(_) | ReadError::Damaged | ReadError::Garbled(_)) => {
+                return 1;
+            }
             Some(ReadError::NoLog | ReadError::Io(_)) => return CANNOT_READ,
             None => {}
         }
