@@ -59,24 +59,29 @@ fn exit_code(fault: &anyhow::Error) -> u8 {
         if cause.is::<Inconsistent>() {
             return 1;
         }
-        match cause.downcast_ref::<ReadError>() {
-            Some(ReadError::Beyond(_)) => return BAD_USAGE,
-            Some(ReadError::Missing(_)) => return 2,
-            Some(ReadError::Withheld) => return 5,
-            Some(ReadError::Checkpoint(_) | ReadError::Damaged | ReadError::Garbled(_)) => {
-                return 1;
-            }
-            Some(ReadError::NoLog | ReadError::Io(_)) => return CANNOT_READ,
-            None => {}
+        if let Some(fault) = cause.downcast_ref::<ReadError>() {
+            return read_code(fault);
         }
         match cause.downcast_ref::<ExportError>() {
             Some(ExportError::Root | ExportError::TooLong) => return 1,
             Some(ExportError::Occupied) => return BAD_USAGE,
             Some(ExportError::Write(_)) => return CANNOT_READ,
-            Some(ExportError::Read(_)) | None => {}
+            // It stands for the fault inside it, which the chain leaves out.
+            Some(ExportError::Read(fault)) => return read_code(fault),
+            None => {}
         }
     }
     CANNOT_READ
+}
+
+fn read_code(fault: &ReadError) -> u8 {
+    match fault {
+        ReadError::Beyond(_) => BAD_USAGE,
+        ReadError::Missing(_) => 2,
+        ReadError::Withheld => 5,
+        ReadError::Checkpoint(_) | ReadError::Damaged | ReadError::Garbled(_) => 1,
+        ReadError::NoLog | ReadError::Io(_) => CANNOT_READ,
+    }
 }
 
 fn run(command: &Command) -> anyhow::Result<u8> {
@@ -109,7 +114,9 @@ fn run_verify(args: &args::Verify) -> anyhow::Result<u8> {
         ..VerifyOptions::default()
     };
     let bar = Bar::new("verifying");
-    let report = verify(log.as_ref(), &policy, &options, |progress| bar.show(progress));
+    // Anchors ask for tiles that were compared before.
+    let log = CachedSource::new(log.as_ref());
+    let report = verify(&log, &policy, &options, |progress| bar.show(progress));
     drop(bar);
     if args.json {
         output::json(&report)?
