@@ -155,8 +155,10 @@ pub(crate) fn receipt(receipt: &VerifiedReceipt, confirmed: &[(String, bool)]) -
 pub(crate) fn round(round: &Round) -> io::Result<()> {
     let mut line = format!("{} {} {}", round.time, round.status, or_dash(&round.origin));
     match round.previous_size {
-        Some(before) if before != round.size => line += &format!(" {before} -> {}", round.size),
-        _ => line += &format!(" {}", round.size),
+        Some(before) if before != round.size => {
+            line += &format!(" size {before} -> {}", round.size)
+        }
+        _ => line += &format!(" size {}", round.size),
     }
     if round.entries > 0 {
         line += &format!(", {} entries read", round.entries);
