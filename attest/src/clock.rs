@@ -65,9 +65,22 @@ impl std::fmt::Display for Day {
     }
 }
 
+/// A moment (Unix microseconds) as RFC 3339 in UTC, to the second.
+pub(crate) fn rfc3339(micros: u64) -> String {
+    let day = Day::of_millis(micros / 1000);
+    let seconds = micros / 1_000_000 % 86_400;
+    format!("{day}T{:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(951_782_399_999_999), "2000-02-28T23:59:59Z");
+    }
 
     #[test]
     fn days_are_gregorian() {

@@ -7,9 +7,11 @@ mod disk;
 mod export;
 mod frontier;
 mod hash;
+mod http;
 mod json;
 mod keys;
 mod log;
+mod monitor;
 mod note;
 mod proof;
 mod reader;
@@ -32,6 +34,7 @@ pub use commit::{Commitment, CommitmentMac, Committer, Opening};
 pub use export::{ExportError, Exported, export};
 pub use frontier::Frontier;
 pub use hash::{Digest, Hash};
+pub use http::{HttpOptions, HttpSource, UrlError, fetch, is_url};
 pub use json::{Extra, Json, JsonFault};
 pub use keys::{KeyError, KeyKind, Signer, VerifierKey};
 pub use log::{
@@ -39,6 +42,7 @@ pub use log::{
     OpenError, Pending, PublishError, PublishHeadError, Published, Publishing, ReceiptError,
     Sealed, SignedHead,
 };
+pub use monitor::{Monitor, MonitorError, Round};
 pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteError, VerifiedNote};
 pub use proof::{
     ProofError, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,
@@ -56,8 +60,8 @@ pub use tile::{TILE_WIDTH, Tile};
 pub use trust::{TrustError, TrustPolicy};
 pub use vault::VaultError;
 pub use verify::{
-    DirectorySource, Fault, FaultKind, Follows, LogSource, Progress, Report, VerifyOptions,
-    Withheld, verify,
+    CachedSource, DirectorySource, Fault, FaultKind, Follows, LogSource, Progress, Report,
+    VerifyOptions, Withheld, verify,
 };
 pub use witness::{
     AddCheckpoint, Cosignature, CosignatureError, Witness, WitnessError, WitnessReply,

@@ -11,8 +11,10 @@ use crate::hash::Hash;
 use crate::note::MAX_NOTE_BYTES;
 use crate::proof::{prove_consistency, prove_inclusion};
 use crate::receipt::{Extra, Receipt};
-use crate::tile::{Entries, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile, split_hashes, tile_root};
-use crate::verify::LogSource;
+use crate::tile::{
+    Entries, MAX_BUNDLE_BYTES, MAX_LEVEL, TILE_WIDTH, Tile, split_hashes, tile_root,
+};
+use crate::verify::{LogSource, Tree, Withheld};
 use crate::wal::{self, Bytes, Reader, ScanFault, SegmentName};
 
 /// Why a log's files do not give what was asked for.
@@ -28,8 +30,14 @@ pub enum ReadError {
     #[error("the log's public size is {0}")]
     Beyond(u64),
     /// Entries or tiles are missing.
-    #[error("entry {0} cannot be read: its file is missing or damaged")]
+    #[error("entry {0} cannot be read: its file is missing")]
     Missing(u64),
+    /// A bundle or tile is there, and has not the form that it must have.
+    #[error("entry {0} cannot be read: its file is damaged")]
+    Garbled(u64),
+    /// The log publishes its hashes and keeps its entries.
+    #[error("the log does not publish its entries: they are read in its own directory")]
+    Withheld,
     /// The write-ahead log is damaged.
     #[error("the write-ahead log is damaged")]
     Damaged,
@@ -41,6 +49,8 @@ pub enum ReadError {
 /// The entries that are still in segments, with where each is.
 #[derive(Debug, Default)]
 struct Recent {
+    /// Whether there are segments at all: an export has none.
+    any: bool,
     first: u64,
     entries: Vec<Vec<u8>>,
     hashes: Vec<Hash>,
@@ -64,6 +74,11 @@ impl<'a> LogView<'a> {
     pub fn open(source: &'a dyn LogSource) -> Result<Self, ReadError> {
         let limit = u64::try_from(MAX_NOTE_BYTES).unwrap_or(u64::MAX);
         let note = source.read("checkpoint", limit)?.ok_or(ReadError::NoLog)?;
+        Self::of(source, note)
+    }
+
+    /// Opens a log as far as this checkpoint of it reaches.
+    pub(crate) fn of(source: &'a dyn LogSource, note: Vec<u8>) -> Result<Self, ReadError> {
         let checkpoint = Checkpoint::claimed(&note)?;
         let recent = Recent::read(source, checkpoint.size)?;
         Ok(Self { source, note, checkpoint, recent })
@@ -95,7 +110,7 @@ impl<'a> LogView<'a> {
         let bytes = self.stored_bundle(index / TILE_WIDTH)?;
         let place = usize::try_from(index % TILE_WIDTH).unwrap_or(usize::MAX);
         let entry = Entries(&bytes).nth(place).flatten();
-        entry.map(<[u8]>::to_vec).ok_or(ReadError::Missing(index))
+        entry.map(<[u8]>::to_vec).ok_or(ReadError::Garbled(index))
     }
 
     /// The entries of one bundle, as far as the checkpoint reaches.
@@ -111,18 +126,20 @@ impl<'a> LogView<'a> {
         let count = usize::try_from(end - first).unwrap_or(0);
         let entries: Option<Vec<Vec<u8>>> =
             Entries(&bytes).take(count).map(|entry| entry.map(<[u8]>::to_vec)).collect();
-        entries.filter(|entries| entries.len() == count).ok_or(ReadError::Missing(first))
+        entries.filter(|entries| entries.len() == count).ok_or(ReadError::Garbled(first))
     }
 
     fn stored_bundle(&self, index: u64) -> Result<Vec<u8>, ReadError> {
         let limit = u64::try_from(MAX_BUNDLE_BYTES).unwrap_or(u64::MAX);
         let path = self.stored_path(Tile::bundle(index));
-        match self.source.read(&path.to_string(), limit)? {
+        let read = |path: Tile| {
+            self.source.read(&path.to_string(), limit).map_err(|fault| {
+                if Withheld::is_cause_of(&fault) { ReadError::Withheld } else { fault.into() }
+            })
+        };
+        match read(path)? {
             Some(bytes) => Ok(bytes),
-            None => {
-                let full = self.source.read(&Tile::bundle(index).to_string(), limit)?;
-                full.ok_or(ReadError::Missing(index * TILE_WIDTH))
-            }
+            None => read(Tile::bundle(index))?.ok_or(ReadError::Missing(index * TILE_WIDTH)),
         }
     }
 
@@ -174,6 +191,46 @@ impl<'a> LogView<'a> {
         crate::proof::root_at(size, &mut |level, index| self.node(level, index))
     }
 
+    /// The hashes from one place of a level to another, within one tile.
+    pub(crate) fn hashes(&self, level: u8, from: u64, to: u64) -> Result<Vec<Hash>, ReadError> {
+        let in_memory = (from..to).map(|index| self.recent.hash(index)).collect();
+        if let (0, Some(hashes)) = (level, in_memory) {
+            return Ok(hashes);
+        }
+        if let Some(hashes) = self.stored_hashes(level, from, to)? {
+            return Ok(hashes);
+        }
+        let level = 8 * u32::from(level);
+        // Whoever has no segments has the tile, or lacks it.
+        if !self.recent.any {
+            return Err(ReadError::Missing(from << level));
+        }
+        (from..to).map(|index| self.node(level, index)).collect()
+    }
+
+    /// The tree over the first `size` entries, ready to grow: its right edge,
+    /// out of the stored tiles. The root tells whether they are what they
+    /// should be.
+    pub(crate) fn tree_at(&self, size: u64) -> Result<Tree, ReadError> {
+        let mut levels = Vec::new();
+        for level in 0..=MAX_LEVEL {
+            let count = size >> (8 * u32::from(level));
+            let first = count - count % TILE_WIDTH;
+            levels.push(if first == count {
+                Vec::new()
+            } else {
+                self.hashes(level, first, count)?
+            });
+        }
+        Ok(Tree::resume(levels))
+    }
+
+    /// Whether every tile of the checkpoint's size must be stored: a log that
+    /// still has segments has the newest entries in them alone.
+    pub(crate) fn is_static(&self) -> bool {
+        !self.recent.any
+    }
+
     /// The root of a perfect subtree: from memory, from its tile, or from the
     /// two below it. At most 62 levels deep.
     fn node(&self, level: u32, index: u64) -> Result<Hash, ReadError> {
@@ -202,7 +259,8 @@ impl<'a> LogView<'a> {
                 let start = usize::try_from(from % TILE_WIDTH).unwrap_or(usize::MAX);
                 let length = usize::try_from(to - from).unwrap_or(usize::MAX);
                 let part = hashes.get(start..).and_then(|rest| rest.get(..length));
-                return Ok(part.map(<[Hash]>::to_vec));
+                let garbled = ReadError::Garbled(from << (8 * u32::from(level)));
+                return part.map(|part| Some(part.to_vec())).ok_or(garbled);
             }
         }
         Ok(None)
@@ -211,13 +269,24 @@ impl<'a> LogView<'a> {
 
 impl Recent {
     fn read(source: &dyn LogSource, size: u64) -> Result<Self, ReadError> {
-        let names = SegmentName::newest(&source.list(wal::DIRECTORY)?);
-        let mut recent =
-            Self { first: names.first().map_or(0, |name| name.first), ..Self::default() };
-        for name in names {
-            if source.pin(&name.path())?.is_none() {
-                return Err(ReadError::Damaged);
+        // A running log may delete a segment between listing and opening it.
+        for _ in 0..8 {
+            let names = SegmentName::newest(&source.list(wal::DIRECTORY)?);
+            let mut pinned = 0;
+            for name in &names {
+                pinned += usize::from(source.pin(&name.path())?.is_some());
             }
+            if pinned == names.len() {
+                return Self::of(source, names, size);
+            }
+        }
+        Err(ReadError::Damaged)
+    }
+
+    fn of(source: &dyn LogSource, names: Vec<SegmentName>, size: u64) -> Result<Self, ReadError> {
+        let first = names.first().map_or(0, |name| name.first);
+        let mut recent = Self { any: !names.is_empty(), first, ..Self::default() };
+        for name in names {
             let mut bytes = Ranges { source, path: name.path() };
             let Some((_, mut reader)) = Reader::open(&mut bytes).map_err(damaged)? else { break };
             while let Some(frame) = reader.next(&mut bytes).map_err(damaged)? {

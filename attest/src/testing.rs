@@ -4,6 +4,7 @@
 #![expect(clippy::string_slice, reason = "ASCII that the tests make themselves")]
 
 pub(crate) mod sim;
+pub(crate) mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

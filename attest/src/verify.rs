@@ -8,6 +8,7 @@
 mod ahead;
 mod audit;
 mod bundle;
+mod cache;
 mod report;
 mod semantics;
 mod source;
@@ -15,11 +16,13 @@ mod tree;
 
 use std::time::Duration;
 
+pub use cache::CachedSource;
 pub use report::{Fault, FaultKind, Follows, Report};
 pub use source::{DirectorySource, LogSource, Withheld};
 
 use crate::trust::TrustPolicy;
 
+pub(crate) use bundle::{Compared, compare_tile};
 pub(crate) use tree::{Made, Tree};
 
 use ahead::Ahead;

@@ -60,8 +60,8 @@ fn tests_know_all_and_nothing_knows_them() {
 fn each_leaf_links_only_what_its_work_needs() {
     let cases = [
         ("troth-attest", &["ort", "tokenizers", "cedar-policy", "regex-automata"][..]),
-        ("troth-policies", &["ort", "tokenizers", "ed25519-dalek", "rustix"][..]),
-        ("troth-classifiers", &["cedar-policy", "ed25519-dalek"][..]),
+        ("troth-policies", &["ort", "tokenizers", "ed25519-dalek", "rustix", "rustls"][..]),
+        ("troth-classifiers", &["cedar-policy", "ed25519-dalek", "rustls"][..]),
     ];
     for (leaf, foreign) in cases {
         let linked = linked(leaf);

@@ -19,6 +19,7 @@ mod drain;
 mod foreign;
 mod inject;
 mod limits;
+mod monitor;
 mod operate;
 mod rotate;
 mod screening;

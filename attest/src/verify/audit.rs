@@ -136,9 +136,9 @@ impl<'a> Audit<'a> {
         if let Err(fault) = done {
             // Nothing honest is longer than the formats allow.
             let (kind, what) = if fault.kind() == io::ErrorKind::FileTooLarge {
-                (FaultKind::Tampered, "a file is longer than any of its kind")
+                (FaultKind::Tampered, "a file is longer than any of its kind".to_owned())
             } else {
-                (FaultKind::Unreadable, "a file cannot be read")
+                (FaultKind::Unreadable, format!("a file cannot be read: {fault}"))
             };
             self.fault(None, kind, what);
             self.phase = Phase::Done;

@@ -26,7 +26,7 @@ pub(super) struct Bundle {
 
 /// How a stored tile or bundle stands to the entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compared {
+pub(crate) enum Compared {
     Same,
     Differs,
     Missing,
@@ -67,7 +67,7 @@ impl Bundle {
 
 /// Holds a stored tile against the hashes that it should have. C2SP: where a
 /// partial is gone, the full one takes its place.
-pub(super) fn compare_tile(
+pub(crate) fn compare_tile(
     log: &dyn LogSource,
     tile: Tile,
     hashes: &[Hash],

@@ -1,6 +1,7 @@
 //! Where a log's files come from.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -55,7 +56,14 @@ impl Withheld {
     /// Whether this is why a file was not read.
     #[must_use]
     pub fn is_cause_of(fault: &io::Error) -> bool {
-        fault.get_ref().is_some_and(|cause| cause.is::<Self>())
+        let mut cause = fault.get_ref().map(|cause| cause as &(dyn Error + 'static));
+        while let Some(inner) = cause {
+            if inner.is::<Self>() {
+                return true;
+            }
+            cause = inner.source();
+        }
+        false
     }
 }
 

@@ -25,6 +25,19 @@ impl Tree {
         Self { frontier: Frontier::new(), levels: vec![Vec::new(); usize::from(MAX_LEVEL) + 1] }
     }
 
+    /// A tree whose right edge is known: for each level, from the lowest, the
+    /// hashes that fill no tile yet.
+    pub(crate) fn resume(mut levels: Vec<Vec<Hash>>) -> Self {
+        levels.resize(usize::from(MAX_LEVEL) + 1, Vec::new());
+        let mut frontier = Frontier::new();
+        for (level, hashes) in (0..=MAX_LEVEL).zip(&levels).rev() {
+            for hash in hashes {
+                frontier.push_subtree(8 * u32::from(level), *hash);
+            }
+        }
+        Self { frontier, levels }
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.frontier.size()
     }

@@ -19,18 +19,24 @@ pub(crate) enum Command {
     /// Verifies a whole log: signatures, tiles, every entry, every rule
     #[command(after_long_help = VERIFY)]
     Verify(Verify),
-    /// Verifies one receipt, offline
+    /// Verifies one receipt; the network is used only where that is an address
     #[command(after_long_help = RECEIPT)]
     Receipt(Receipt),
     /// Prints one record of a log
+    #[command(after_long_help = SHOW)]
     Show(Show),
     /// Writes a fresh proof of one record, under the public checkpoint
+    #[command(after_long_help = PROVE)]
     Prove(Show),
     /// Checks that one size of a log is a prefix of another
+    #[command(after_long_help = CONSISTENCY)]
     Consistency(Consistency),
     /// Writes the public log as static files, for any web server or verifier
     #[command(after_long_help = EXPORT)]
     Export(Export),
+    /// Follows a log: refuses a fork or a rollback, and keeps what proves it
+    #[command(after_long_help = MONITOR)]
+    Monitor(Monitor),
     /// Runs a witness: cosigns checkpoints of logs, over HTTP (C2SP
     /// tlog-witness)
     #[command(after_long_help = WITNESS)]
@@ -45,7 +51,8 @@ pub(crate) enum Command {
 /// Where the log is.
 #[derive(Debug, Args)]
 pub(crate) struct LogArg {
-    /// The log: its directory (running or not), or an export of it
+    /// The log: its directory (running or not), an export of it, or the HTTP(S)
+    /// address of either
     #[arg(value_name = "LOG")]
     pub(crate) log: String,
 }
@@ -61,6 +68,14 @@ pub(crate) struct Verify {
     /// An intent without outcome is a fault after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub(crate) longest_exchange: u64,
+    /// A log without anything newer than this many seconds is stale: a
+    /// cosignature of the quorum, or a record where no witness is asked for
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_age: Option<u64>,
+    /// Threads that read and hash entries [default: one for each core; for an
+    /// address at least 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) threads: Option<u8>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -68,7 +83,8 @@ pub(crate) struct Verify {
 
 #[derive(Debug, Args)]
 pub(crate) struct Receipt {
-    /// The receipt (`.tlog-proof`); `-` reads it from standard input
+    /// The receipt (`.tlog-proof`): a file, an HTTP(S) address, or `-` for
+    /// standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The trust policy: which log and witness keys are believed (C2SP
@@ -124,6 +140,34 @@ pub(crate) struct Export {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Monitor {
+    #[command(flatten)]
+    pub(crate) log: LogArg,
+    /// The trust policy: which log and witness keys are believed (C2SP
+    /// tlog-policy)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// Where it keeps what it has seen of this log, and what proves a fork;
+    /// made when it does not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+    /// Time between two looks
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) interval: u64,
+    /// Look once, and end with the exit code of what was found
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// A log without anything new for this many seconds is stale: no
+    /// cosignature of the quorum, or no growth where no witness is asked for
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+    pub(crate) max_age: u64,
+    /// Print one JSON object for each look that is told
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Witness {
     /// Where it listens; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
@@ -157,7 +201,9 @@ fn field(text: &str) -> Result<(String, PathBuf), String> {
 const EXAMPLES: &str = "\
 Examples:
   troth-audit verify troth-log --policy troth.policy
+  troth-audit verify https://log.example.com --policy troth.policy
   troth-audit receipt answer.tlog-proof --policy troth.policy
+  troth-audit monitor https://log.example.com --policy troth.policy --state seen
   troth-audit export troth-log public/
   troth-audit completions bash > ~/.local/share/bash-completion/completions/troth-audit
 
@@ -166,7 +212,8 @@ Exit codes (the smallest that applies):
   1   tampered or inconsistent
   2   incomplete: unpaired intents, gaps, dropped records
   3   unwitnessed or stale
-  5   the evidence does not suffice: records that this program does not know
+  5   the evidence does not suffice: records that this program does not know, or
+      that the log does not publish
   64  bad usage
   74  cannot read";
 
@@ -174,6 +221,11 @@ const VERIFY: &str = "\
 Examples:
   troth-audit verify troth-log --policy troth.policy
   troth-audit verify public/ --policy troth.policy --json | jq .status
+  troth-audit verify https://log.example.com --policy troth.policy --max-age 3600
+
+A log that keeps its entries to itself publishes their hashes: then the tree and
+its signatures are verified, and the exit code is 5, because nobody looked at
+what the records say.
 
 The policy file names the log's key, which must have come from somewhere else
 than the log. `troth init` writes one beside the key:
@@ -183,8 +235,55 @@ than the log. `troth init` writes one beside the key:
 const RECEIPT: &str = "\
 Examples:
   troth-audit receipt answer.tlog-proof --policy troth.policy
-  curl -s $URL/.well-known/troth/receipts/$ID | troth-audit receipt - --policy troth.policy
+  troth-audit receipt https://log.example.com/.well-known/troth/receipts/$ID \
+      --policy troth.policy --entry record.json
+  curl -s -H 'Authorization: Bearer KEY' $TROTH/.well-known/troth/receipts/$ID |
+      troth-audit receipt - --policy troth.policy
   troth-audit receipt answer.tlog-proof --policy troth.policy --content request=body.json";
+
+const SHOW: &str = "\
+Examples:
+  troth-audit show troth-log 17
+  troth-audit show https://log.example.com 17 | jq .verdict
+
+What it prints is what the log serves; `prove` shows that it is in the tree.";
+
+const PROVE: &str = "\
+Examples:
+  troth-audit prove troth-log 17 > 17.tlog-proof
+  troth-audit prove https://log.example.com 17 | troth-audit receipt - --policy troth.policy
+
+Nothing is believed and nothing is vouched for: `receipt` checks the proof.";
+
+const CONSISTENCY: &str = "\
+Examples:
+  troth-audit consistency troth-log 600 613
+  troth-audit consistency https://log.example.com 600 613 --json
+
+Both roots are made from the log's own tiles: compare them with those of the
+checkpoints that you hold.";
+
+const MONITOR: &str = "\
+Examples:
+  troth-audit monitor https://log.example.com --policy troth.policy --state seen
+  troth-audit monitor https://log.example.com --policy troth.policy --state seen --once --json
+  troth-audit monitor troth-log --policy troth.policy --state seen --interval 5
+
+Each look reads the checkpoint, and all hash tiles and entries between the last
+one and this; both roots are made from them again. A checkpoint that does not
+extend every one that was signed before is refused: the two that contradict each
+other are kept in DIR/evidence, and the last good one stays the one that the log
+must extend. A line is printed for the first look and for each that changed
+something; what is printed is durable before. SIGINT and SIGTERM end it, with 1
+when a fork, a rollback or tampering was seen, else with the last look's code.
+
+Exit codes (the smallest that applies):
+  0   the log extends all that was seen of it
+  1   a fork, a rollback, or files that are not what was signed
+  2   incomplete: a signed checkpoint without its tiles or entries
+  3   unwitnessed, or stale
+  64  bad usage: also a state directory of another log
+  74  cannot read: the log, or the state";
 
 const WITNESS: &str = "\
 Examples:

@@ -1,7 +1,9 @@
 //! `troth-audit`: verifies a Troth log with nothing but the log and a policy
-//! file. No network, no key from the log.
+//! file. No network unless the log is an address, no key from the log.
 
 mod args;
+mod log;
+mod monitor;
 mod output;
 mod witness;
 
@@ -14,11 +16,11 @@ use clap::{CommandFactory as _, Parser as _};
 use serde_json::json;
 use thiserror::Error;
 use troth_attest::{
-    DirectorySource, ExportError, LogView, ReadError, Stored, TrustPolicy, VerifyOptions, export,
-    verify, verify_consistency, verify_receipt,
+    CachedSource, Clock as _, ExportError, LogView, ReadError, Stored, SystemClock, TrustPolicy,
+    VerifyOptions, export, verify, verify_consistency, verify_receipt,
 };
 
-use args::{Cli, Command, LogArg};
+use args::{Cli, Command};
 use output::Bar;
 
 fn main() -> ExitCode {
@@ -57,21 +59,29 @@ fn exit_code(fault: &anyhow::Error) -> u8 {
         if cause.is::<Inconsistent>() {
             return 1;
         }
-        match cause.downcast_ref::<ReadError>() {
-            Some(ReadError::Beyond(_)) => return BAD_USAGE,
-            Some(ReadError::Missing(_)) => return 2,
-            Some(ReadError::Checkpoint(_) | ReadError::Damaged) => return 1,
-            Some(ReadError::NoLog | ReadError::Io(_)) => return CANNOT_READ,
-            None => {}
+        if let Some(fault) = cause.downcast_ref::<ReadError>() {
+            return read_code(fault);
         }
         match cause.downcast_ref::<ExportError>() {
             Some(ExportError::Root | ExportError::TooLong) => return 1,
             Some(ExportError::Occupied) => return BAD_USAGE,
             Some(ExportError::Write(_)) => return CANNOT_READ,
-            Some(ExportError::Read(_)) | None => {}
+            // It stands for the fault inside it, which the chain leaves out.
+            Some(ExportError::Read(fault)) => return read_code(fault),
+            None => {}
         }
     }
     CANNOT_READ
+}
+
+fn read_code(fault: &ReadError) -> u8 {
+    match fault {
+        ReadError::Beyond(_) => BAD_USAGE,
+        ReadError::Missing(_) => 2,
+        ReadError::Withheld => 5,
+        ReadError::Checkpoint(_) | ReadError::Damaged | ReadError::Garbled(_) => 1,
+        ReadError::NoLog | ReadError::Io(_) => CANNOT_READ,
+    }
 }
 
 fn run(command: &Command) -> anyhow::Result<u8> {
@@ -79,6 +89,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Verify(args) => run_verify(args),
         Command::Receipt(args) => run_receipt(args),
         Command::Witness(args) => witness::run(args),
+        Command::Monitor(args) => monitor::run(args),
         Command::Show(args) => run_show(args),
         Command::Prove(args) => run_prove(args),
         Command::Consistency(args) => run_consistency(args),
@@ -94,12 +105,17 @@ fn run(command: &Command) -> anyhow::Result<u8> {
 
 fn run_verify(args: &args::Verify) -> anyhow::Result<u8> {
     let policy = read_policy(&args.policy)?;
-    let log = open_log(&args.log)?;
+    let log = log::open(&args.log)?;
+    let age = args.max_age.map(|seconds| seconds.saturating_mul(1_000_000));
     let options = VerifyOptions {
         longest_exchange: std::time::Duration::from_secs(args.longest_exchange),
+        threads: args.threads.map_or_else(|| log::threads(&args.log), usize::from),
+        fresh_since: age.map(|age| SystemClock.now_micros().saturating_sub(age)),
         ..VerifyOptions::default()
     };
     let bar = Bar::new("verifying");
+    // Anchors ask for tiles that were compared before.
+    let log = CachedSource::new(log.as_ref());
     let report = verify(&log, &policy, &options, |progress| bar.show(progress));
     drop(bar);
     if args.json {
@@ -112,7 +128,7 @@ fn run_verify(args: &args::Verify) -> anyhow::Result<u8> {
 
 fn run_receipt(args: &args::Receipt) -> anyhow::Result<u8> {
     let policy = read_policy(&args.policy)?;
-    let text = read_file(&args.file)?;
+    let text = log::read_receipt(&args.file)?;
     let entry = args.entry.as_deref().map(read_file).transpose()?;
     let receipt = match verify_receipt(&text, &policy, entry.as_deref()) {
         Ok(receipt) => receipt,
@@ -159,8 +175,8 @@ fn run_receipt(args: &args::Receipt) -> anyhow::Result<u8> {
 }
 
 fn run_show(args: &args::Show) -> anyhow::Result<u8> {
-    let log = open_log(&args.log)?;
-    let entry = LogView::open(&log)?.entry(args.index)?;
+    let log = log::open(&args.log)?;
+    let entry = LogView::open(log.as_ref())?.entry(args.index)?;
     // A record is one line of JSON already; a foreign entry is printed as it is.
     if args.json && Stored::json(&entry).is_err() {
         return Err(Inconsistent(format!("entry {} is not canonical JSON", args.index)).into());
@@ -171,8 +187,8 @@ fn run_show(args: &args::Show) -> anyhow::Result<u8> {
 }
 
 fn run_prove(args: &args::Show) -> anyhow::Result<u8> {
-    let log = open_log(&args.log)?;
-    let receipt = LogView::open(&log)?.prove(args.index)?;
+    let log = log::open(&args.log)?;
+    let receipt = LogView::open(&CachedSource::new(log.as_ref()))?.prove(args.index)?;
     if args.json {
         output::json(&json!({ "index": receipt.index(), "proof": receipt.as_str() }))?;
     } else {
@@ -182,10 +198,11 @@ fn run_prove(args: &args::Show) -> anyhow::Result<u8> {
 }
 
 fn run_consistency(args: &args::Consistency) -> anyhow::Result<u8> {
-    let log = open_log(&args.log)?;
+    let log = log::open(&args.log)?;
     if args.old > args.new {
         return Err(Usage("the first size must not be larger than the second".to_owned()).into());
     }
+    let log = CachedSource::new(log.as_ref());
     let view = LogView::open(&log)?;
     let (old_root, new_root) = (view.root_at(args.old)?, view.root_at(args.new)?);
     let proof = view.prove_consistency(args.old, args.new)?;
@@ -210,9 +227,9 @@ fn run_consistency(args: &args::Consistency) -> anyhow::Result<u8> {
 }
 
 fn run_export(args: &args::Export) -> anyhow::Result<u8> {
-    let log = open_log(&args.log)?;
+    let log = log::open(&args.log)?;
     let bar = Bar::new("exporting");
-    let exported = export(&log, &args.directory, |progress| bar.show(progress))?;
+    let exported = export(log.as_ref(), &args.directory, |progress| bar.show(progress))?;
     drop(bar);
     if args.json {
         output::json(&exported)?;
@@ -222,18 +239,6 @@ fn run_export(args: &args::Export) -> anyhow::Result<u8> {
         output::line(format_args!("root {}", exported.root))?;
     }
     Ok(0)
-}
-
-fn open_log(arg: &LogArg) -> anyhow::Result<DirectorySource> {
-    if arg.log.starts_with("http://") || arg.log.starts_with("https://") {
-        let what = "a log is read from a directory: this version has no network";
-        return Err(Usage(what.to_owned()).into());
-    }
-    let path = Path::new(&arg.log);
-    if !path.is_dir() {
-        return Err(anyhow::anyhow!("`{}` is not a directory that can be read", arg.log));
-    }
-    Ok(DirectorySource::new(path))
 }
 
 fn read_policy(path: &Path) -> anyhow::Result<TrustPolicy> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use troth_attest::{Progress, Record, Report, VerifiedReceipt};
+use troth_attest::{Progress, Record, Report, Round, VerifiedReceipt};
 
 /// Prints one JSON object, with a newline.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
@@ -85,10 +85,20 @@ pub(crate) fn report(report: &Report) -> io::Result<()> {
         let parts: Vec<String> = counts.iter().map(|(what, n)| format!("{n} {what}")).collect();
         if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
     };
-    writeln!(out, "records    {}", counts(&report.records))?;
-    writeln!(out, "verdicts   {}", counts(&report.verdicts))?;
-    let state = if report.closed { "closed" } else { "not closed" };
-    writeln!(out, "exchanges  {} open, log {state}", report.open)?;
+    if report.withheld > 0 {
+        writeln!(
+            out,
+            "withheld   {} records: only their hashes were verified, not what they say",
+            report.withheld
+        )?;
+    }
+    // Of a log of which no record was read, these would say nothing, wrongly.
+    if report.withheld == 0 || !report.records.is_empty() {
+        writeln!(out, "records    {}", counts(&report.records))?;
+        writeln!(out, "verdicts   {}", counts(&report.verdicts))?;
+        let state = if report.closed { "closed" } else { "not closed" };
+        writeln!(out, "exchanges  {} open, log {state}", report.open)?;
+    }
     if report.coverage_incomplete > 0 {
         writeln!(out, "coverage   {} outcomes are incomplete", report.coverage_incomplete)?;
     }
@@ -139,6 +149,37 @@ pub(crate) fn receipt(receipt: &VerifiedReceipt, confirmed: &[(String, bool)]) -
     }
     let all = confirmed.iter().all(|(_, same)| *same);
     writeln!(out, "status     {}", if all { "ok" } else { "tampered" })
+}
+
+/// A look of a monitor, for people: one line.
+pub(crate) fn round(round: &Round) -> io::Result<()> {
+    let mut line = format!("{} {} {}", round.time, round.status, or_dash(&round.origin));
+    match round.previous_size {
+        Some(before) if before != round.size => {
+            line += &format!(" size {before} -> {}", round.size)
+        }
+        _ => line += &format!(" size {}", round.size),
+    }
+    if round.entries > 0 {
+        line += &format!(", {} entries read", round.entries);
+    }
+    if round.withheld > 0 {
+        line += &format!(", {} entries by their hashes alone", round.withheld);
+    }
+    if !round.witnesses.is_empty() {
+        let names: Vec<&str> = round.witnesses.keys().map(String::as_str).collect();
+        line += &format!(", witnesses {}", names.join(", "));
+    }
+    for fault in &round.faults {
+        match fault.index {
+            Some(index) => line += &format!("; record {index}: {}", fault.what),
+            None => line += &format!("; {}", fault.what),
+        }
+    }
+    if let Some(evidence) = &round.evidence {
+        line += &format!("; kept in `{evidence}`");
+    }
+    writeln!(io::stdout().lock(), "{line}")
 }
 
 fn or_dash(text: &str) -> &str {
