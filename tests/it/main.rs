@@ -20,6 +20,7 @@ mod foreign;
 mod inject;
 mod limits;
 mod operate;
+mod receipt_client;
 mod screening;
 mod silence;
 mod stream;
