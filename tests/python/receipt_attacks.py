@@ -12,6 +12,7 @@ signature is written out once more.
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import random
 import sys
@@ -19,7 +20,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "attest" / "clients"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "attest" / "clients"))
 import troth_receipt  # noqa: E402
 
 ORIGIN = "example.com/guard-log"
@@ -711,6 +713,37 @@ def mutations(receipt, policy):
         yield f"cut after line {at}", None, b"\n".join(lines[:at]), policy
 
 
+VECTORS = """log example.com/guard-log+443cd582+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4
+witness w1 example.com/w1+4bafb710+BCmsuuFBvMrwsi4alNNNC8c2HlJtC/4SyJeUvJMilm3X
+quorum none
+"""
+
+
+def kept(target):
+    """What fuzzing kept of a target: each input is its length and its bytes."""
+    rest = (ROOT / "tests" / "fuzz" / "corpus" / target).read_bytes()
+    while rest:
+        end = 4 + int.from_bytes(rest[:4], "big")
+        yield rest[4:end]
+        rest = rest[end:]
+
+
+def fuzzed():
+    """The same receipts, policies and records that the fuzzer found to take different ways."""
+    for number, receipt in enumerate(kept("receipt")):
+        for quorum in ("none", "w1"):
+            policy = VECTORS.replace("none", quorum)
+            yield f"fuzzed receipt {number}, quorum {quorum}", None, receipt, policy
+    for number, record in enumerate(kept("record")):
+        yield f"fuzzed record {number}", None, Issue(record), POLICY
+    issue = Issue(opened())
+    for number, data in enumerate(kept("policy")):
+        try:
+            yield f"fuzzed policy {number}", None, issue, data.decode()
+        except UnicodeDecodeError:
+            continue
+
+
 def everything(receipt, policy):
     yield "the real receipt", 0, receipt, policy, None
     yield "the real receipt and another record", 1, receipt, policy, b"{}"
@@ -720,13 +753,9 @@ def everything(receipt, policy):
     yield "the record from outside", 0, Issue(entry).but(extra=""), POLICY, entry
     yield "no record at all", 64, Issue(entry).but(extra=""), POLICY, None
     yield "another record from outside", 1, Issue(entry), POLICY, entry + b" "
-    for name, expected, receipt_, policy_ in [
-        *receipts(),
-        *quorums(),
-        *policies(),
-        *mutations(receipt, policy),
-    ]:
-        yield name, expected, receipt_, policy_, None
+    groups = [receipts(), quorums(), policies(), fuzzed(), mutations(receipt, policy)]
+    for what, expected, made, trusted in itertools.chain(*groups):
+        yield what, expected, made, trusted, None
 
 
 def verdict(receipt, policy, entry):
