@@ -64,7 +64,7 @@ for name; do
 	fi
 	# libFuzzer's last line of progress: `#N DONE cov: C ft: F corp: K/S ...`.
 	awk -v name="$name" -v seconds="$seconds" '
-		/ DONE / {
+		$2 == "DONE" {
 			for (i = 1; i < NF; i++) at[$i] = $(i + 1)
 			split(at["corp:"], corpus, "/")
 			printf "%-12s %8d %12d %10d %8d\n", name, seconds, substr($1, 2), at["cov:"], corpus[1]

@@ -41,6 +41,7 @@ fn checkpoints() -> Vec<String> {
         TEXT.to_owned(),
         format!("example.com/guard-log\n0\n{empty}\n"),
         format!("example.com/guard-log\n1\n{empty}\n"),
+        TEXT.replace("\n7", "\n0"),
         "example.com/guard-log\n70000\nSetbsr+kDfnOsfkN53+XtlnD6O006VHSKx5qKVKBi8w=\n".to_owned(),
         format!("example.com/other\n4611686018427387903\n{empty}\n"),
         format!("example.com/other\n4611686018427387904\n{empty}\n"),
@@ -187,6 +188,26 @@ fn records() -> Vec<Vec<u8>> {
     ] {
         seeds.push(text.as_bytes().to_vec());
     }
+    // Spellings that only the fast reader could take for the canonical one.
+    let outcome = written(Record::Outcome(Box::new(testing::outcome(&exchange, 5))));
+    let outcome = String::from_utf8(outcome).unwrap();
+    for (from, to) in [
+        ("\"judge\":12", "\"judge\":012"),
+        ("\"judge\":12", "\"judge\":9007199254740992"),
+        ("\"judge\":12", "\"judge\":12,\"judge\":12"),
+        ("\"judge\":12", "\"z\":12"),
+        ("\"intent\":5", "\"intent\":05"),
+        ("\"time\":1", "\"time\":01"),
+        ("[\"injection\"]", "[]"),
+        ("\"segments\":2", "\"segments\":2,\"skipped\":0"),
+        ("\"upstream_status\":200", "\"upstream_status\":65536"),
+        ("\"score_ppm\":993120", "\"score_ppm\":4294967296"),
+        ("BwcHBwc\"", "BwcHBwd\""),
+        ("\"enforced\"", "\"forced\""),
+    ] {
+        assert!(outcome.contains(from), "{from}");
+        seeds.push(outcome.replacen(from, to, 1).into_bytes());
+    }
     seeds
 }
 
@@ -209,6 +230,12 @@ fn frames() -> Vec<Vec<u8>> {
         let (_, mut reader) = Reader::open(&mut source).unwrap().unwrap();
         while let Some(frame) = reader.next(&mut source).unwrap() {
             seeds.extend([0, 1].map(|mode| with_mode(mode, frame.bytes())));
+            // Its end, its numbers and its first entry's length, changed under good checksums.
+            for place in [frame.bytes().len() - 1, 7, 15, 19, 23, 65] {
+                let mut changed = with_mode(1, frame.bytes());
+                *changed.get_mut(place + 1).unwrap() ^= 1;
+                seeds.push(changed);
+            }
         }
         seeds.push(with_mode(2, &segment));
         seeds.push(with_mode(2, segment.get(..segment.len() - 9).unwrap()));

@@ -16,33 +16,51 @@ fn replay<'a>(holds: fn(&[u8]) -> bool, inputs: impl Iterator<Item = &'a [u8]>) 
     (accepted.len(), refused.len())
 }
 
-/// With `TROTH_FUZZ_SEEDS` the seeds are also written below that directory.
-#[test]
-fn every_seed_holds() {
-    for (target, holds) in TARGETS {
-        let seeds = seeds::of(target);
-        let (accepted, refused) = replay(holds, seeds.iter().map(Vec::as_slice));
-        assert!(accepted > 2 && refused > 2, "{target}: {accepted} accepted, {refused} refused");
-        if let Some(directory) = std::env::var_os("TROTH_FUZZ_SEEDS") {
-            let directory = Path::new(&directory).join(target);
-            std::fs::create_dir_all(&directory).unwrap();
-            for (number, seed) in seeds.iter().enumerate() {
-                std::fs::write(directory.join(format!("seed-{number}")), seed).unwrap();
-            }
-        }
-    }
+/// The property of a target.
+fn property(target: &str) -> fn(&[u8]) -> bool {
+    TARGETS.iter().find(|(name, _)| *name == target).unwrap().1
 }
 
-#[test]
-fn every_kept_input_holds() {
-    for (target, holds) in TARGETS {
-        let corpus = corpus(target);
-        let inputs = unpack(&corpus).expect("a whole corpus");
-        let (accepted, refused) = replay(holds, inputs.into_iter());
-        println!("{target}: {accepted} accepted, {refused} refused");
-        assert!(accepted > 2 && refused > 2, "{target}: {accepted} accepted, {refused} refused");
+/// With `TROTH_FUZZ_SEEDS` the seeds are also written below that directory.
+fn seeds_hold(target: &str) {
+    let seeds = seeds::of(target);
+    if let Some(directory) = std::env::var_os("TROTH_FUZZ_SEEDS") {
+        let directory = Path::new(&directory).join(target);
+        std::fs::create_dir_all(&directory).unwrap();
+        for (number, seed) in seeds.iter().enumerate() {
+            std::fs::write(directory.join(format!("seed-{number}")), seed).unwrap();
+        }
     }
+    let (accepted, refused) = replay(property(target), seeds.iter().map(Vec::as_slice));
+    assert!(accepted > 2 && refused > 2, "{accepted} accepted, {refused} refused");
 }
+
+fn kept_inputs_hold(target: &str) {
+    let corpus = corpus(target);
+    let inputs = unpack(&corpus).expect("a whole corpus");
+    let (accepted, refused) = replay(property(target), inputs.into_iter());
+    assert!(accepted > 2 && refused > 2, "{accepted} accepted, {refused} refused");
+}
+
+macro_rules! replayed {
+    ($($target:ident),+ $(,)?) => {
+        $(mod $target {
+            #[test]
+            fn seeds_hold() {
+                super::seeds_hold(stringify!($target));
+            }
+
+            #[test]
+            fn kept_inputs_hold() {
+                super::kept_inputs_hold(stringify!($target));
+            }
+        })+
+
+        const REPLAYED: &[&str] = &[$(stringify!($target)),+];
+    };
+}
+
+replayed! { checkpoint, frame, note, policy, proof, receipt, record, tile, witness }
 
 #[test]
 fn every_target_has_a_program_and_a_corpus() {
@@ -56,6 +74,7 @@ fn every_target_has_a_program_and_a_corpus() {
         names
     };
     let targets = TARGETS.map(|(target, _)| target);
+    assert_eq!(REPLAYED, targets);
     assert_eq!(names("corpus"), targets);
     assert_eq!(names("targets"), targets.map(|target| format!("{target}.rs")));
     for target in targets {
