@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::checkpoint::MAX_SIZE;
 use crate::json::Json;
 use crate::record::{Encoded, ExchangeKey, Facts, MAX_RECORD_BYTES, Record, Stored};
 use crate::wal::{Bytes, Frame, FrameBuilder, OpenIntent, Reader, SegmentHeader, SegmentName};
@@ -123,7 +124,8 @@ fn one_frame(bytes: Vec<u8>) -> bool {
     assert_eq!(frame.bytes(), bytes);
     let entries: Vec<&[u8]> = frame.entries().collect();
     let count = u64::try_from(entries.len()).unwrap();
-    assert_eq!(frame.end(), frame.first().saturating_add(count));
+    assert_eq!(frame.first().checked_add(count), Some(frame.end()));
+    assert!(frame.end() <= MAX_SIZE);
     for (index, entry) in (frame.first()..frame.end()).zip(&entries) {
         assert_eq!(frame.entry(index), Some(*entry));
     }
@@ -255,7 +257,7 @@ fn damaged_segment(choices: &mut Choices<'_>) -> bool {
 fn written_segment(choices: &mut Choices<'_>) -> (Vec<u8>, Vec<Vec<u8>>) {
     let open = |n: u8| OpenIntent { index: u64::from(n), key: ExchangeKey([n; 16]) };
     let header = SegmentHeader {
-        name: SegmentName { generation: 3, first: choices.u64() >> 1 },
+        name: SegmentName { generation: 3, first: choices.u64() >> 3 },
         time: choices.u64(),
         intents: 2,
         outcomes: 1,
