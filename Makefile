@@ -6,7 +6,7 @@ CARGO_FLAGS ?=
 export PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench chaos runtime venv tools fmt lint
+.PHONY: help demo test bench chaos fuzz runtime venv tools fmt lint
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench: runtime ## added latency and throughput beside nginx and no proxy, in one
 chaos: runtime venv tools ## the long form of the fault tests: every byte, many kills; in release
 	$(CARGO) build $(CARGO_FLAGS) --release --workspace --lib --bins --tests
 	TROTH_CHAOS=1 $(CARGO) test $(CARGO_FLAGS) --release --workspace --lib --bins --tests -- chaos --nocapture
+
+fuzz: ## fuzz the log's parsers for FUZZ_SECONDS each (20; the long form is 600), on nightly
+	@sh tests/fuzz/run.sh
 
 runtime: ## fetch the ONNX Runtime library, by pinned digest
 	@sh classifiers/runtime/fetch.sh

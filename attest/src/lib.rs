@@ -25,6 +25,9 @@ mod verify;
 mod wal;
 mod witness;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod testing;
 

@@ -62,7 +62,7 @@ impl<'a> Facts<Cow<'a, str>> {
     }
 
     /// The facts of a record that the scanner expects.
-    pub(super) fn scanned(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn scanned(bytes: &'a [u8]) -> Option<Self> {
         if bytes.len() > MAX_RECORD_BYTES {
             return None;
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use crate::checkpoint::MAX_SIZE;
 use crate::record::MAX_RECORD_BYTES;
 
 /// Bytes of a frame's header.
@@ -75,6 +76,10 @@ impl Frame {
         let header = FrameHeader::parse(header)?;
         if payload.len() != header.payload || crc32c::crc32c(payload) != header.crc {
             return Err(FrameFault::Checksum);
+        }
+        // No tree has such indexes; past them an end could not be told.
+        if header.first.saturating_add(u64::from(header.entries)) > MAX_SIZE {
+            return Err(FrameFault::Layout);
         }
         let end = bytes.len().checked_sub(END.len()).ok_or(FrameFault::Layout)?;
         let note_at = end.checked_sub(header.note).ok_or(FrameFault::Layout)?;
