@@ -16,7 +16,6 @@ mod signers;
 mod start;
 mod tail;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 

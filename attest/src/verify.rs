@@ -32,7 +32,8 @@ use audit::Audit;
 ///
 /// # Defaults
 /// `longest_exchange` is one hour; `listed_faults` 100; `stop_at_first` false;
-/// `threads` as many as there are cores; `fresh_since` none.
+/// `threads` as many as there are cores; `fresh_since` and
+/// `follows` none.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
     /// An intent without outcome is open for this long, and a fault after.
@@ -48,6 +49,8 @@ pub struct VerifyOptions {
     /// must have cosigned its checkpoint since, or, where the policy asks for
     /// no witness, its last record must be as young.
     pub fresh_since: Option<u64>,
+    /// The report on a log that has ended: this one must go on from there.
+    pub follows: Option<Box<Report>>,
 }
 
 impl Default for VerifyOptions {
@@ -57,6 +60,7 @@ impl Default for VerifyOptions {
             listed_faults: 100,
             stop_at_first: false,
             fresh_since: None,
+            follows: None,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
         }
     }

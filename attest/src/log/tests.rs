@@ -1,4 +1,5 @@
 use std::future::Future as _;
+use std::path::Path;
 
 use crate::testing::sim::{Crash, SimDisk};
 use crate::testing::*;

@@ -50,6 +50,10 @@ struct State {
 /// these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deaf {
+    /// Of any file whose path begins like this.
+    File(&'static str),
+    /// Of any directory whose path begins like this.
+    Directory(&'static str),
     /// The first sync of a new file whose path begins and ends like this.
     First(&'static str, &'static str),
     /// Every later one, of a file that grows.
@@ -175,6 +179,7 @@ impl State {
         match self.deaf {
             Some(Deaf::First(from, to)) => first && path.starts_with(from) && path.ends_with(to),
             Some(Deaf::Later(from)) => !first && path.starts_with(from),
+            Some(Deaf::File(from)) => path.starts_with(from),
             _ => false,
         }
     }
@@ -194,7 +199,8 @@ impl State {
             Deaf::Made(of) => made && path.starts_with(of),
             Deaf::Moved(of) => !made && !moved.is_empty() && path.starts_with(of),
             Deaf::Gone(of) => !made && moved.is_empty() && path.starts_with(of),
-            Deaf::First(..) | Deaf::Later(_) | Deaf::Again(_) => false,
+            Deaf::Directory(of) => path.starts_with(of),
+            Deaf::File(_) | Deaf::First(..) | Deaf::Later(_) | Deaf::Again(_) => false,
         }
     }
 }

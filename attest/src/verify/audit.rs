@@ -167,6 +167,7 @@ impl<'a> Audit<'a> {
         let size = self.tree.size();
         let root = self.tree.root();
         self.judge_age();
+        self.judge_chain();
         let mut report = self.semantics.finish(&self.keys, &mut self.faults);
         report.withheld = self.withheld;
         report.follows = self.follows;

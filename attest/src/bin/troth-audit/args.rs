@@ -72,6 +72,10 @@ pub(crate) struct Verify {
     /// cosignature of the quorum, or a record where no witness is asked for
     #[arg(long, value_name = "SECONDS")]
     pub(crate) max_age: Option<u64>,
+    /// The log that this one goes on from: it must hold, have ended, and be what
+    /// the first boot names
+    #[arg(long, value_name = "LOG")]
+    pub(crate) follows: Option<String>,
     /// Threads that read and hash entries [default: one for each core; for an
     /// address at least 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]

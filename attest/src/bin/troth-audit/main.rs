@@ -16,11 +16,11 @@ use clap::{CommandFactory as _, Parser as _};
 use serde_json::json;
 use thiserror::Error;
 use troth_attest::{
-    CachedSource, Clock as _, ExportError, LogView, ReadError, Stored, SystemClock, TrustPolicy,
-    VerifyOptions, export, verify, verify_consistency, verify_receipt,
+    CachedSource, Clock as _, ExportError, LogView, ReadError, Report, Stored, SystemClock,
+    TrustPolicy, VerifyOptions, export, verify, verify_consistency, verify_receipt,
 };
 
-use args::{Cli, Command};
+use args::{Cli, Command, LogArg};
 use output::Bar;
 
 fn main() -> ExitCode {
@@ -105,23 +105,38 @@ fn run(command: &Command) -> anyhow::Result<u8> {
 
 fn run_verify(args: &args::Verify) -> anyhow::Result<u8> {
     let policy = read_policy(&args.policy)?;
-    let log = log::open(&args.log)?;
     let age = args.max_age.map(|seconds| seconds.saturating_mul(1_000_000));
-    let options = VerifyOptions {
+    let mut options = VerifyOptions {
         longest_exchange: std::time::Duration::from_secs(args.longest_exchange),
         threads: args.threads.map_or_else(|| log::threads(&args.log), usize::from),
-        fresh_since: age.map(|age| SystemClock.now_micros().saturating_sub(age)),
         ..VerifyOptions::default()
     };
+    if let Some(before) = &args.follows {
+        // It has ended, so nothing of it is ever new.
+        let before = verified(&LogArg { log: before.clone() }, &policy, &options)?;
+        if !before.is_ok() {
+            return tell(&before, args.json);
+        }
+        options.follows = Some(Box::new(before));
+    }
+    options.fresh_since = age.map(|age| SystemClock.now_micros().saturating_sub(age));
+    let report = verified(&args.log, &policy, &options)?;
+    tell(&report, args.json)
+}
+
+fn verified(log: &LogArg, policy: &TrustPolicy, options: &VerifyOptions) -> anyhow::Result<Report> {
+    let log = log::open(log)?;
     let bar = Bar::new("verifying");
     // Anchors ask for tiles that were compared before.
     let log = CachedSource::new(log.as_ref());
-    let report = verify(&log, &policy, &options, |progress| bar.show(progress));
-    drop(bar);
-    if args.json {
-        output::json(&report)?
+    Ok(verify(&log, policy, options, |progress| bar.show(progress)))
+}
+
+fn tell(report: &Report, json: bool) -> anyhow::Result<u8> {
+    if json {
+        output::json(report)?
     } else {
-        output::report(&report)?
+        output::report(report)?
     }
     Ok(report.exit_code)
 }

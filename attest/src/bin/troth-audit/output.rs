@@ -96,8 +96,16 @@ pub(crate) fn report(report: &Report) -> io::Result<()> {
     if report.withheld == 0 || !report.records.is_empty() {
         writeln!(out, "records    {}", counts(&report.records))?;
         writeln!(out, "verdicts   {}", counts(&report.verdicts))?;
-        let state = if report.closed { "closed" } else { "not closed" };
+        let state = match (report.ended, report.closed) {
+            (true, _) => "ended",
+            (_, true) => "closed",
+            _ => "not closed",
+        };
         writeln!(out, "exchanges  {} open, log {state}", report.open)?;
+    }
+    if let Some(follows) = &report.follows {
+        let known = if follows.verified { "" } else { " (a log that the policy does not list)" };
+        writeln!(out, "follows    {} at {}{known}", follows.origin, follows.size)?;
     }
     if report.coverage_incomplete > 0 {
         writeln!(out, "coverage   {} outcomes are incomplete", report.coverage_incomplete)?;

@@ -95,6 +95,15 @@ fn a_log_follows_one_that_has_ended() {
     let follows = report.follows.unwrap();
     assert_eq!((&follows.root, follows.size, follows.verified), (&end.root, end.size, true));
     assert_eq!(follows.origin, end.origin);
+    // The one that is named is the one that has ended, and no other.
+    let after = |before: Report| {
+        let policy = TrustPolicy::parse(&both).unwrap();
+        let options = VerifyOptions { follows: Some(Box::new(before)), ..VerifyOptions::default() };
+        verify(&disk, &policy, &options, |_| {}).exit_code
+    };
+    assert_eq!(after(audit(&old)), 0);
+    assert_eq!(after(audit(&ended(21, 1 << 20))), 1);
+    assert_eq!(after(Report { ended: false, ..audit(&old) }), 2);
     // Who does not know the old log's key is told what is claimed.
     let report = verified(&format!("log {}\nquorum none\n", next().verifier()));
     assert!(report.is_ok() && !report.follows.unwrap().verified);

@@ -42,4 +42,22 @@ impl Audit<'_> {
             }
         }
     }
+
+    /// Whether the log goes on from where the one before it ended.
+    pub(super) fn judge_chain(&mut self) {
+        let Some(before) = &self.options.follows else { return };
+        if !before.ended {
+            self.fault(None, FaultKind::Incomplete, "the log that this one follows has not ended");
+            return;
+        }
+        let goes_on = self.follows.as_ref().is_some_and(|follows| {
+            follows.origin == before.origin
+                && follows.size == before.size
+                && follows.root == before.root
+        });
+        if !goes_on {
+            let what = "its first boot does not go on from the end of the log before";
+            self.fault(None, FaultKind::Tampered, what);
+        }
+    }
 }
