@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::hash::Hash;
 use crate::keys::Signer;
-use crate::record::{EncodeError, Encoded, Record};
+use crate::record::{EncodeError, Encoded, Record, StatementFault};
 use crate::tile::{Entries, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile, split_hashes, tile_root};
 use crate::vault::Vault;
 use crate::wal::SegmentName;
@@ -142,7 +142,8 @@ impl Shared {
                 boot.log_key = self.signer.verifier().to_string();
                 boot.replica.clone_from(&self.replica);
             }
-            _ => {}
+            // Only what an auditor will believe goes in.
+            _ => self.check_statement(&record)?,
         }
         // Serialised here, in the producer's thread: the sequencer only copies.
         let encoded = encode(record)?;
@@ -165,6 +166,13 @@ impl Shared {
         }
         self.ready.notify_one();
         Ok(Pending::new(receiver))
+    }
+
+    fn check_statement(&self, record: &Record) -> Result<(), StatementFault> {
+        let Some((kind, statement)) = record.statement() else { return Ok(()) };
+        statement.check(kind, &self.origin)?;
+        let size = self.read_tail(|tail| tail.head().size);
+        statement.check_place(size, self.clock.now_micros(), STATEMENT_TOLERANCE)
     }
 
     /// Blocks until records wait or the phase changes; what waits is taken
@@ -326,3 +334,6 @@ pub(super) fn missing() -> io::Error {
 /// Bytes of frames held in memory because their entries are not in durable
 /// tiles yet; past them records are refused until the builder has caught up.
 const MAX_HELD_BYTES: usize = 512 * 1024 * 1024;
+/// A statement is signed now, by clocks that differ a little. Half of what a
+/// verifier allows, so that none is taken here that does not hold there.
+const STATEMENT_TOLERANCE: u64 = 5 * 60 * 1_000_000;
