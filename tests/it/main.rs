@@ -20,6 +20,7 @@ mod foreign;
 mod inject;
 mod limits;
 mod operate;
+mod privacy;
 mod screening;
 mod silence;
 mod stream;
