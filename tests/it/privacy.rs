@@ -424,7 +424,7 @@ fn a_log_that_is_held_by_a_proxy_without_admin_says_so() {
     std::fs::write(proxy.config(), elsewhere).unwrap();
     let refused = troth(proxy.home(), &erase).exits(1);
     assert!(refused.err.contains("nobody answers at"), "{}", refused.err);
-    let unknown = ["erase", "--tenant", "t", "--day", "2020-02-02", "--log", "none"];
+    let unknown = ["erase", "--tenant", "t", "--day", "2020-02-02", "--log-name", "none"];
     let refused = troth(proxy.home(), &unknown).exits(64);
     assert!(refused.err.contains("there is `main`"), "{}", refused.err);
 }

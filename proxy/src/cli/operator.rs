@@ -26,9 +26,10 @@ pub(super) struct Which {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = "troth.toml")]
     config: PathBuf,
-    /// The log's name in the configuration, where it has several.
+    /// The log's name in the configuration, where it has several. (`--log` is
+    /// what this program logs.)
     #[arg(long, value_name = "NAME")]
-    log: Option<String>,
+    log_name: Option<String>,
 }
 
 impl Which {
@@ -39,14 +40,15 @@ impl Which {
             let names: Vec<&str> = config.logs.iter().map(|log| log.name.as_str()).collect();
             names.join("`, `")
         };
-        let found = match (&self.log, config.logs.as_slice()) {
+        let found = match (&self.log_name, config.logs.as_slice()) {
             (None, [only]) => only,
             (None, []) => {
                 let why = format!("`{}` has no log", self.config.display());
                 return Err(CliFault::Usage(why));
             }
             (None, _) => {
-                let why = format!("there are several logs: choose one with `--log`: `{}`", names());
+                let why =
+                    format!("there are several logs: choose one with `--log-name`: `{}`", names());
                 return Err(CliFault::Usage(why));
             }
             (Some(name), logs) => logs.iter().find(|log| log.name == *name).ok_or_else(|| {
