@@ -1,7 +1,10 @@
 //! The one place that reads the system's clocks, so that tests can hold them.
 
 use std::fmt::Debug;
+use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use thiserror::Error;
 
 /// Where the sequencer takes the time of a record from.
 pub trait Clock: Debug + Send + Sync + 'static {
@@ -37,14 +40,46 @@ impl Mark {
     }
 }
 
-/// A UTC calendar day, by which keys of commitments are filed.
+/// A UTC calendar day from 1970 on, by which keys of commitments are filed.
+/// Reads and writes as `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Day(u64);
+pub struct Day(u64);
+
+/// Why a text names no day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a day from 1970 to 9999: expected `YYYY-MM-DD`")]
+pub struct DayError;
 
 impl Day {
     /// The day that holds this moment (Unix milliseconds).
     pub(crate) fn of_millis(millis: u64) -> Self {
         Self(millis / 86_400_000)
+    }
+}
+
+impl FromStr for Day {
+    type Err = DayError;
+
+    /// The inverse of `Display`, by days-from-civil; a day that the calendar
+    /// does not have is not written the same again, and refused.
+    fn from_str(text: &str) -> Result<Self, DayError> {
+        let mut parts = text.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+        let (Some(Some(year)), Some(Some(month @ 1..=12)), Some(Some(day @ 1..=31))) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(DayError);
+        };
+        if !(1970..=9999).contains(&year) {
+            return Err(DayError);
+        }
+        let year = year - u64::from(month <= 2);
+        let (era, year_of_era) = (year / 400, year % 400);
+        let shifted = if month > 2 { month - 3 } else { month + 9 };
+        let day_of_year = (153 * shifted + 2) / 5 + day - 1;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        let since = (era * 146_097 + day_of_era).checked_sub(719_468).ok_or(DayError)?;
+        let read = Self(since);
+        if read.to_string() == text { Ok(read) } else { Err(DayError) }
     }
 }
 
@@ -93,6 +128,32 @@ mod tests {
             (4_107_542_400_000, "2100-03-01"),
         ] {
             assert_eq!(Day::of_millis(millis).to_string(), text);
+            assert_eq!(text.parse(), Ok(Day::of_millis(millis)));
+        }
+    }
+
+    #[test]
+    fn what_the_calendar_does_not_have_is_no_day() {
+        for day in 0..20_000 {
+            assert_eq!(Day(day).to_string().parse(), Ok(Day(day)));
+        }
+        for text in [
+            "",
+            "2026-11",
+            "2026-11-00",
+            "2026-11-31",
+            "2025-02-29",
+            "2026-13-01",
+            "1969-12-31",
+            "10000-01-01",
+            "2026-1-01",
+            "2026-11-023",
+            "+2026-11-02",
+            "2026-11-02 ",
+            "2026/11/02",
+            "../../../x",
+        ] {
+            assert_eq!(text.parse::<Day>(), Err(DayError), "{text}");
         }
     }
 }

@@ -3,6 +3,7 @@
 mod checkpoint;
 mod clock;
 mod commit;
+mod disclose;
 mod disk;
 mod export;
 mod frontier;
@@ -32,8 +33,9 @@ pub mod fuzzing;
 mod testing;
 
 pub use checkpoint::{Checkpoint, CheckpointError, VerifiedCheckpoint};
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, Day, DayError, SystemClock};
 pub use commit::{Commitment, CommitmentMac, Committer, Opening};
+pub use disclose::{DiscloseError, Disclosed, disclose};
 pub use export::{ExportError, Exported, export};
 pub use frontier::Frontier;
 pub use hash::{Digest, Hash};
@@ -41,9 +43,9 @@ pub use http::{HttpOptions, HttpSource, UrlError, fetch, is_url};
 pub use json::{Extra, Json, JsonFault};
 pub use keys::{KeyError, KeyKind, Signer, VerifierKey};
 pub use log::{
-    AppendError, BlobError, CloseError, ExchangeEntry, HeadError, Log, LogConfig, LogStatus,
-    OpenError, Pending, PublishError, PublishHeadError, Published, Publishing, ReceiptError,
-    Sealed, SignedHead,
+    AppendError, BlobError, CloseError, Erase, EraseError, Erased, Erasures, ExchangeEntry,
+    HeadError, Log, LogConfig, LogStatus, OpenError, Pending, PublishError, PublishHeadError,
+    Published, Publishing, ReceiptError, Sealed, SignedHead,
 };
 pub use monitor::{Monitor, MonitorError, Round};
 pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteError, VerifiedNote};
@@ -55,8 +57,8 @@ pub use receipt::{Receipt, ReceiptFault, VerifiedReceipt, verify_receipt};
 pub use record::{
     Anchor, Boot, Close, CommitmentDocument, Config, ConfigInForce, ConfigOf, CoverageRow, Decoded,
     DetectorResult, Enforcement, Erasure, Heartbeat, Intent, KeyChange, MAX_RECORD_BYTES, Opaque,
-    Outcome, RECORD_VERSION, Record, RecordFault, RecordVerdict, RouteCounters, Statement, Stored,
-    TestCount, TestRun, ToolCall, Usage,
+    Outcome, RECORD_VERSION, Record, RecordFault, RecordVerdict, RouteCounters, Statement,
+    StatementFault, StatementKind, Stored, TestCount, TestRun, ToolCall, Usage,
 };
 pub use shard::{ShardError, last_head};
 pub use tile::{TILE_WIDTH, Tile};

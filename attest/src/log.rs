@@ -3,6 +3,7 @@
 
 mod builder;
 mod config;
+mod erase;
 mod error;
 mod exchanges;
 mod heads;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 pub use config::LogConfig;
+pub use erase::{Erase, EraseError, Erased, Erasures};
 pub use error::{AppendError, BlobError, CloseError, OpenError, PublishError, ReceiptError};
 pub use heads::{HeadError, PublishHeadError, Publishing, SignedHead};
 pub use pending::{Pending, Sealed};
@@ -95,7 +97,11 @@ impl Log {
         lock: Option<std::fs::File>,
     ) -> Result<Self, OpenError> {
         let (shared, threads) = start::start(config, clock, disk)?;
-        Ok(Self { handle: Arc::new(Handle { shared, threads: threads.into(), _lock: lock }) })
+        let log =
+            Self { handle: Arc::new(Handle { shared, threads: threads.into(), _lock: lock }) };
+        // What a crash interrupted is ended before anything else begins.
+        log.shared().finish_erasures().map_err(|fault| OpenError::Erase(Box::new(fault)))?;
+        Ok(log)
     }
 
     fn shared(&self) -> &Shared {
@@ -121,6 +127,23 @@ impl Log {
     pub fn committer(&self, tenant: &str, exchange: &str) -> Result<Committer, VaultError> {
         let shared = self.shared();
         shared.vault.committer(&shared.vault.pseudonym(TENANT, tenant), exchange)
+    }
+
+    /// Destroys the keys of tenants' days, durably, and writes a record of each
+    /// day's; returns when the records are durable. Everything still verifies
+    /// afterwards, and what those days' records commit to can no longer be
+    /// confirmed: by nobody who has no copy of the keys or of their openings.
+    ///
+    /// Blocks on the disk and the log. What a crash interrupts is ended when
+    /// the log is opened next. An exchange of such a day that is still under
+    /// way keeps the secret of that exchange alone until it ends, and one that
+    /// comes later is committed to under a key that nobody keeps.
+    ///
+    /// # Errors
+    /// The days are no past days, there is no such key, or the vault or the
+    /// log cannot be written.
+    pub fn erase(&self, erase: &Erase) -> Result<Erasures, EraseError> {
+        self.shared().erase(erase)
     }
 
     /// The pseudonym of a value: `kind` is `tenant`, `principal`, `end_user`,

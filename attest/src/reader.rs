@@ -2,11 +2,13 @@
 //! `prove`, `consistency` and `export`. Believes nothing and vouches for
 //! nothing: what it hands out is checked by whoever gets it.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use thiserror::Error;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::commit::Opening;
 use crate::hash::Hash;
 use crate::note::MAX_NOTE_BYTES;
 use crate::proof::{prove_consistency, prove_inclusion};
@@ -156,8 +158,17 @@ impl<'a> LogView<'a> {
     /// # Errors
     /// It lies beyond the checkpoint, or files are missing or damaged.
     pub fn prove(&self, index: u64) -> Result<Receipt, ReadError> {
+        self.prove_opened(index, BTreeMap::new())
+    }
+
+    /// The same with what opens commitments of the entry.
+    pub(crate) fn prove_opened(
+        &self,
+        index: u64,
+        openings: BTreeMap<String, Opening>,
+    ) -> Result<Receipt, ReadError> {
         let (record, proof) = self.proven(index)?;
-        let extra = Extra { record, openings: std::collections::BTreeMap::new() };
+        let extra = Extra { record, openings };
         Ok(Receipt::new(index, &proof, &self.note, Some(&extra)))
     }
 
@@ -167,6 +178,11 @@ impl<'a> LogView<'a> {
         let size = self.checkpoint.size;
         let proof = prove_inclusion(index, size, &mut |level, index| self.node(level, index))?;
         Ok((entry, proof))
+    }
+
+    /// How many entries the log's files hold, also past the checkpoint.
+    pub(crate) fn written(&self) -> Result<u64, ReadError> {
+        Ok(Recent::read(self.source, u64::MAX)?.end().max(self.checkpoint.size))
     }
 
     /// A consistency proof between two sizes under the checkpoint.

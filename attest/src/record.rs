@@ -8,6 +8,7 @@ mod envelope;
 mod exchange;
 mod facts;
 mod kinds;
+mod statement;
 
 use std::borrow::Cow;
 
@@ -26,8 +27,9 @@ pub use exchange::{
 pub(crate) use facts::{Fact, Facts};
 pub use kinds::{
     Anchor, Boot, Close, CommitmentDocument, Config, ConfigOf, Erasure, Heartbeat, KeyChange,
-    RouteCounters, Statement, TestCount, TestRun,
+    RouteCounters, TestCount, TestRun,
 };
+pub use statement::{Statement, StatementFault, StatementKind};
 
 /// The version of the records that this program writes.
 pub const RECORD_VERSION: u64 = 1;
@@ -109,6 +111,17 @@ impl Record {
             _ => Vec::new(),
         };
         fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
+    /// The operator's statement that the record is, if it is one.
+    #[must_use]
+    pub fn statement(&self) -> Option<(StatementKind, &Statement)> {
+        match self {
+            Self::Incident(statement) => Some((StatementKind::Incident, statement)),
+            Self::Review(statement) => Some((StatementKind::Review, statement)),
+            Self::Stop(statement) => Some((StatementKind::Stop, statement)),
+            _ => None,
+        }
     }
 
     /// The blobs that the record points at.

@@ -1,6 +1,11 @@
 //! The side store: the keys of commitments, one for each tenant and day, and
 //! the key of pseudonyms. Never published, never read by a verifier; whoever
 //! owns it can confirm guessed content, and can forge nothing.
+//!
+//! A key that was erased leaves a tombstone under its name, so that nothing
+//! later makes another key for that day and pretends that all was well.
+
+mod erasure;
 
 use std::collections::HashMap;
 use std::io;
@@ -16,6 +21,8 @@ use crate::clock::Day;
 use crate::commit::{Committer, hmac};
 use crate::disk::{self, Disk};
 use crate::record::uuid7_millis;
+
+pub(crate) use erasure::Plan;
 
 /// Why there is no key for an exchange's commitments.
 #[derive(Debug, Error)]
@@ -41,7 +48,17 @@ type Key = Zeroizing<[u8; 32]>;
 pub(crate) struct Vault {
     disk: Arc<dyn Disk>,
     pseudonyms: Secret,
-    days: Mutex<HashMap<(String, Day), Secret>>,
+    days: Mutex<HashMap<(String, Day), Held>>,
+    /// Held through a whole erasure: there is one at a time.
+    pub(crate) erasing: Mutex<()>,
+}
+
+/// What there is for a tenant's day.
+#[derive(Debug, Clone)]
+enum Held {
+    Key(Secret),
+    /// There was a key, and it was destroyed.
+    Erased,
 }
 
 /// A key that `Debug` does not show.
@@ -61,7 +78,12 @@ impl Vault {
             Some(key) => key,
             None => create_key(disk.as_ref(), PSEUDONYMS)?,
         };
-        Ok(Self { disk, pseudonyms: Secret(Arc::new(pseudonyms)), days: Mutex::default() })
+        Ok(Self {
+            disk,
+            pseudonyms: Secret(Arc::new(pseudonyms)),
+            days: Mutex::default(),
+            erasing: Mutex::default(),
+        })
     }
 
     /// The same 22 characters for the same value, and nothing else about it.
@@ -75,55 +97,77 @@ impl Vault {
     }
 
     /// The committer of an exchange; makes the day's key when it is the first.
+    ///
+    /// Where the day's key was erased, an exchange of that day that still
+    /// comes is committed to under a key that nobody keeps: its commitments
+    /// hide for ever, and nothing about the erased ones changes.
     pub(crate) fn committer(&self, tenant: &str, id: &str) -> Result<Committer, VaultError> {
-        let day = day_of(id)?;
-        let key = match self.day_key(tenant, day)? {
-            Some(key) => key,
-            None => self.new_day_key(tenant, day)?,
-        };
-        Ok(Committer::new(&key.0, id))
+        match self.held(tenant, day_of(id)?, true)? {
+            Some(Held::Key(key)) => Ok(Committer::new(&key.0, id)),
+            Some(Held::Erased) | None => Ok(Committer::new(&*random_key()?, id)),
+        }
     }
 
     /// The committer of an exchange whose key still exists.
     pub(crate) fn opener(&self, tenant: &str, id: &str) -> Result<Option<Committer>, VaultError> {
-        let key = self.day_key(tenant, day_of(id)?)?;
-        Ok(key.map(|key| Committer::new(&key.0, id)))
+        match self.held(tenant, day_of(id)?, false)? {
+            Some(Held::Key(key)) => Ok(Some(Committer::new(&key.0, id))),
+            Some(Held::Erased) | None => Ok(None),
+        }
     }
 
-    fn day_key(&self, tenant: &str, day: Day) -> Result<Option<Secret>, VaultError> {
+    /// What there is for a tenant's day; with `make`, a new key where there is
+    /// nothing. One lock for all of it: one key a day, and none after its end.
+    fn held(&self, tenant: &str, day: Day, make: bool) -> Result<Option<Held>, VaultError> {
         let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (tenant.to_owned(), day);
-        if let Some(key) = days.get(&place) {
-            return Ok(Some(key.clone()));
+        if let Some(held) = days.get(&place) {
+            return Ok(Some(held.clone()));
         }
-        let Some(key) = read_key(self.disk.as_ref(), &day_path(tenant, day))? else {
-            return Ok(None);
+        let disk = self.disk.as_ref();
+        let path = day_path(tenant, day);
+        let held = match read_day(disk, &path)? {
+            Some(held) => held,
+            None if !make => return Ok(None),
+            None => {
+                disk::ensure_directory(disk, &format!("{KEYS}/{tenant}"))?;
+                Held::Key(Secret(Arc::new(create_key(disk, &path)?)))
+            }
         };
-        let key = Secret(Arc::new(key));
         if days.len() >= MAX_CACHED_KEYS {
             days.clear();
         }
-        days.insert(place, key.clone());
-        Ok(Some(key))
+        days.insert(place, held.clone());
+        Ok(Some(held))
     }
+}
 
-    fn new_day_key(&self, tenant: &str, day: Day) -> Result<Secret, VaultError> {
-        let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = (tenant.to_owned(), day);
-        // Two exchanges may have found it missing together: one key per day.
-        if let Some(key) = days.get(&place) {
-            return Ok(key.clone());
-        }
-        disk::ensure_directory(self.disk.as_ref(), &format!("{KEYS}/{tenant}"))?;
-        let path = day_path(tenant, day);
-        let key = match read_key(self.disk.as_ref(), &path)? {
-            Some(key) => key,
-            None => create_key(self.disk.as_ref(), &path)?,
-        };
-        let key = Secret(Arc::new(key));
-        days.insert(place, key.clone());
-        Ok(key)
+/// What opens the commitments of an exchange, out of a vault that another
+/// process may have open: reads, makes nothing.
+///
+/// # Errors
+/// The key is damaged or cannot be read.
+pub(crate) fn stored_opener(disk: &dyn Disk, tenant: &str, id: &str) -> Result<Kept, VaultError> {
+    let day = day_of(id)?;
+    // What a record says is no path until it is known to be a pseudonym.
+    if !is_pseudonym(tenant) {
+        return Ok(Kept::Missing(day));
     }
+    Ok(match read_day(disk, &day_path(tenant, day))? {
+        Some(Held::Key(key)) => Kept::Opener(Committer::new(&key.0, id)),
+        Some(Held::Erased) => Kept::Erased(day),
+        None => Kept::Missing(day),
+    })
+}
+
+/// What a vault has for an exchange.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    Opener(Committer),
+    /// The day's key was erased.
+    Erased(Day),
+    /// There is no key of that day: it was never here, or the file is gone.
+    Missing(Day),
 }
 
 fn day_of(id: &str) -> Result<Day, VaultError> {
@@ -135,29 +179,56 @@ fn day_path(tenant: &str, day: Day) -> String {
     format!("{KEYS}/{tenant}/{day}")
 }
 
+/// Whether this is what [`Vault::pseudonym`] makes: base64url of 16 bytes.
+fn is_pseudonym(name: &str) -> bool {
+    name.len() == 22 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+fn read_day(disk: &dyn Disk, path: &str) -> Result<Option<Held>, VaultError> {
+    match disk.read(path, MAX_KEY_FILE)? {
+        None => Ok(None),
+        Some(bytes) if bytes == TOMBSTONE => Ok(Some(Held::Erased)),
+        Some(bytes) => Ok(Some(Held::Key(Secret(Arc::new(parse_key(bytes)?))))),
+    }
+}
+
+fn read_key(disk: &dyn Disk, path: &str) -> Result<Option<Key>, VaultError> {
+    disk.read(path, MAX_KEY_FILE)?.map(parse_key).transpose()
+}
+
 /// A key's file is 32 bytes and their CRC: a damaged key would make openings
 /// that confirm nothing.
-fn read_key(disk: &dyn Disk, path: &str) -> Result<Option<Key>, VaultError> {
-    let Some(bytes) = disk.read(path, 64)? else { return Ok(None) };
+fn parse_key(bytes: Vec<u8>) -> Result<Key, VaultError> {
     let bytes = Zeroizing::new(bytes);
     let (key, crc) = bytes.split_first_chunk::<32>().ok_or(VaultError::Damaged)?;
     if crc != crc32c::crc32c(key).to_be_bytes() {
         return Err(VaultError::Damaged);
     }
-    Ok(Some(Zeroizing::new(*key)))
+    Ok(Zeroizing::new(*key))
 }
 
 /// A new random key, durable with its directory before anybody uses it.
 fn create_key(disk: &dyn Disk, path: &str) -> Result<Key, VaultError> {
-    let mut key = Zeroizing::new([0_u8; 32]);
-    getrandom::fill(key.as_mut_slice()).map_err(|_| VaultError::Random)?;
+    let key = random_key()?;
     let mut bytes = Zeroizing::new(key.to_vec());
     bytes.extend_from_slice(&crc32c::crc32c(key.as_slice()).to_be_bytes());
     disk::write_durably(disk, path, &bytes)?;
     Ok(key)
 }
 
+fn random_key() -> Result<Key, VaultError> {
+    let mut key = Zeroizing::new([0_u8; 32]);
+    getrandom::fill(key.as_mut_slice()).map_err(|_| VaultError::Random)?;
+    Ok(key)
+}
+
 const KEYS: &str = "vault/keys";
 const PSEUDONYMS: &str = "vault/pseudonyms";
+/// What stands where an erased key was; no key's file is so short.
+const TOMBSTONE: &[u8] = b"erased\n";
+const MAX_KEY_FILE: u64 = 64;
 /// Day keys held in memory.
 const MAX_CACHED_KEYS: usize = 4096;
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,22 @@
-//! What operators ask: is it alive, is it ready, what does it count, reload.
+//! What operators ask: is it alive, is it ready, what does it count, reload;
+//! and what they order of its logs.
 
+pub(crate) mod orders;
+
+use std::time::Duration;
+
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as HttpBody;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 use tokio::sync::{mpsc, oneshot};
 
+use orders::{Order, Refused};
+
 use crate::{
-    body::{Body, full},
+    body::{Body, BoxError, full},
     config::Secret,
     rescue,
     server::InForce,
@@ -27,7 +37,11 @@ pub(crate) struct AdminService {
 
 impl AdminService {
     /// Answers one request.
-    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Response<Body> {
+    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
         if !self.allowed(request.headers()) {
             return rescue::problem_response(
                 StatusCode::UNAUTHORIZED,
@@ -44,12 +58,56 @@ impl AdminService {
             }
             (&Method::GET, "/version") => self.version(),
             (&Method::POST, "/reload") => self.reload().await,
+            (&Method::POST, path) if Order::is_path(path) => {
+                let path = path.to_owned();
+                match self.order(&path, request.into_body()).await {
+                    Ok(done) => json(&done),
+                    Err(refused) => {
+                        rescue::problem_response(refused.status, &refused.why, refused.code)
+                    }
+                }
+            }
             _ => rescue::problem_response(
                 StatusCode::NOT_FOUND,
-                "GET /healthz, /readyz, /metrics, /version; POST /reload",
+                "GET /healthz, /readyz, /metrics, /version; POST /reload, /erase, /statement",
                 "unknown_path",
             ),
         }
+    }
+
+    /// Reads an order, within its bounds, and has it carried out.
+    async fn order<B>(&self, path: &str, body: B) -> Result<serde_json::Value, Refused>
+    where
+        B: HttpBody<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let bad = |status, why: &str| Refused { status, code: "bad_order", why: why.to_owned() };
+        let body = tokio::time::timeout(ORDER_TIMEOUT, Limited::new(body, ORDER_BYTES).collect())
+            .await
+            .map_err(|_| bad(StatusCode::REQUEST_TIMEOUT, "the order did not come in time"))?
+            .map_err(|fault| {
+                if fault.is::<LengthLimitError>() {
+                    bad(StatusCode::PAYLOAD_TOO_LARGE, "an order is at most 32 KiB")
+                } else {
+                    bad(StatusCode::BAD_REQUEST, "the order ended before its end")
+                }
+            })?;
+        let order = Order::parse(path, &body.to_bytes())?;
+        let gateway = self.in_force.load_full();
+        let mut logs = gateway.config.logs.iter().zip(&gateway.evidence);
+        let found = logs.find(|(settings, _)| settings.origin == order.origin());
+        let Some((_, evidence)) = found else {
+            let why = "this proxy writes no log of this origin".to_owned();
+            return Err(Refused { status: StatusCode::NOT_FOUND, code: "unknown_log", why });
+        };
+        let log = evidence.log.clone();
+        // It waits for the disk: not on a thread that others wait for. Once
+        // begun it goes on, also when the one who asked leaves.
+        let done = tokio::task::spawn_blocking(move || order.carry_out(&log)).await;
+        done.unwrap_or_else(|_| {
+            let why = "the order failed in the proxy".to_owned();
+            Err(Refused { status: StatusCode::INTERNAL_SERVER_ERROR, code: "internal", why })
+        })
     }
 
     fn allowed(&self, headers: &HeaderMap) -> bool {
@@ -174,3 +232,7 @@ pub(crate) fn recorder() -> Result<PrometheusHandle, String> {
 
 /// Keeps the type of the channel in one place.
 pub(crate) type Reload = oneshot::Sender<Result<String, String>>;
+
+/// A statement of 2 KiB, all of it escaped, with room.
+const ORDER_BYTES: usize = 32 * 1024;
+const ORDER_TIMEOUT: Duration = Duration::from_secs(10);

@@ -252,22 +252,24 @@ pub(crate) fn witnesses(settings: &LogSettings) -> Result<Option<TrustPolicy>, B
 
 /// Opens the logs.
 pub(crate) fn logs(config: &Config) -> Result<Vec<Log>, BootFault> {
-    let open = |settings: &LogSettings| {
-        let signer = signer(settings)?;
-        let mut log = LogConfig::new(&settings.directory, &settings.origin, signer);
-        log.replica = replica();
-        log.previous = previous_signer(settings)?;
-        log.follows = followed(settings)?;
-        log.publish_interval = settings.publish_interval;
-        log.publish_entries = settings.publish_entries;
-        log.queue_records = settings.queue_records;
-        if settings.witnesses.is_some() {
-            log.publish = Publishing::External;
-        }
-        Log::open(log, Arc::new(SystemClock))
-            .map_err(|fault| BootFault::Log { name: settings.name.clone(), fault: Box::new(fault) })
-    };
-    config.logs.iter().map(open).collect()
+    config.logs.iter().map(log).collect()
+}
+
+/// Opens one log.
+pub(crate) fn log(settings: &LogSettings) -> Result<Log, BootFault> {
+    let signer = signer(settings)?;
+    let mut log = LogConfig::new(&settings.directory, &settings.origin, signer);
+    log.replica = replica();
+    log.previous = previous_signer(settings)?;
+    log.follows = followed(settings)?;
+    log.publish_interval = settings.publish_interval;
+    log.publish_entries = settings.publish_entries;
+    log.queue_records = settings.queue_records;
+    if settings.witnesses.is_some() {
+        log.publish = Publishing::External;
+    }
+    Log::open(log, Arc::new(SystemClock))
+        .map_err(|fault| BootFault::Log { name: settings.name.clone(), fault: Box::new(fault) })
 }
 
 /// A gateway over `logs`: writes the boot record where `first`, and what is in

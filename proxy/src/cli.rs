@@ -2,12 +2,16 @@
 
 mod check;
 mod demo;
+mod disclose;
+mod erase;
 mod init;
 mod keygen;
 mod models;
+mod operator;
 mod policy;
 mod scan;
 mod serve;
+mod statement;
 mod stub;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -53,6 +57,12 @@ enum Command {
     Models(models::Models),
     /// Make a signing key.
     Keygen(keygen::Keygen),
+    /// Open one record's commitments, in a receipt.
+    Disclose(disclose::Disclose),
+    /// Destroy the keys of a tenant's days: what they hide stays hidden.
+    Erase(erase::Erase),
+    /// Put a signed statement into a log: an incident, a review, a stop.
+    Statement(statement::Statement),
     /// Run the embedded model alone.
     StubModel(stub::StubModel),
     /// Print a completion script for a shell.
@@ -97,6 +107,9 @@ fn run(command: Command) -> Result<(), CliFault> {
         Command::Policy(policy) => policy.run(),
         Command::Models(models) => models.run(),
         Command::Keygen(keygen) => keygen.run(),
+        Command::Disclose(disclose) => disclose.run(),
+        Command::Erase(erase) => erase.run(),
+        Command::Statement(statement) => statement.run(),
         Command::StubModel(stub) => stub.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -149,8 +149,7 @@ impl Proxy {
     }
 }
 
-/// Has a log's heads cosigned from now on, where it has witnesses; refuses to
-/// sign on when one of them has seen what the log no longer has.
+/// Has a log's heads cosigned from now on, where it has witnesses.
 async fn ask_witnesses(
     log: &Log,
     settings: &LogSettings,
@@ -158,14 +157,27 @@ async fn ask_witnesses(
     tasks: &Tasks,
     cosigned: watch::Sender<u64>,
 ) -> Result<(), BootFault> {
-    let Some(policy) = boot::witnesses(settings)? else { return Ok(()) };
+    if let Some(witnesses) = checked(log, settings, config, cosigned).await? {
+        tasks.spawn("witnesses", witnesses.run(tasks.clone()));
+    }
+    Ok(())
+}
+
+/// A log's witnesses, where it has some; refuses to sign on when one of them
+/// has seen what the log no longer has.
+pub(crate) async fn checked(
+    log: &Log,
+    settings: &LogSettings,
+    config: &Config,
+    cosigned: watch::Sender<u64>,
+) -> Result<Option<Witnesses>, BootFault> {
+    let Some(policy) = boot::witnesses(settings)? else { return Ok(None) };
     let client = Client::new(&config.limits);
     let (timeout, interval) = (settings.witness_timeout, settings.publish_interval);
     let mut witnesses = Witnesses::new(log.clone(), policy, client, timeout, interval, cosigned);
     let name = settings.name.clone();
     witnesses.check().await.map_err(|fault| BootFault::Witness { name, fault })?;
-    tasks.spawn("witnesses", witnesses.run(tasks.clone()));
-    Ok(())
+    Ok(Some(witnesses))
 }
 
 /// What a reload cannot change.

@@ -21,6 +21,7 @@ mod inject;
 mod limits;
 mod monitor;
 mod operate;
+mod privacy;
 mod receipt_client;
 mod rotate;
 mod screening;

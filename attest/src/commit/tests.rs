@@ -1,14 +1,24 @@
 use super::*;
 
-/// Computed with Python's `hmac` and `hashlib`, HKDF written out after RFC 5869.
+/// Computed three times: with Python's `hmac` and `hashlib`, HKDF written out
+/// after RFC 5869; with `HKDF` of Python's `cryptography`; the first secret with
+/// OpenSSL's `kdf`.
 #[test]
 fn vectors() {
-    let day_key: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap());
-    let id = "019aabcd-0000-7000-8000-000000000001";
-    let committer = Committer::new(&day_key, id);
-    for (field, content, opening, commitment) in VECTORS {
-        assert_eq!(*committer.opening(field).to_text(), *opening, "{field}");
-        assert_eq!(committer.commit(field, content).to_string(), *commitment, "{field}");
+    let counting: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap());
+    let (one, other) =
+        ("019aabcd-0000-7000-8000-000000000001", "019aabcd-0000-7000-8000-0000000000ff");
+    let cases = [
+        (counting, one, "qKLDF9n7zi2ycVep_HDhMFgTTnG0iwt_VUMFZqcz81w", VECTORS),
+        ([0xa5; 32], other, "ZJeeGUexUDuGu6g173hVG63rUMwqGdczUej6e0Y8j88", OTHER_VECTORS),
+    ];
+    for (day_key, id, secret, vectors) in cases {
+        let committer = Committer::new(&day_key, id);
+        assert_eq!(URL_SAFE_NO_PAD.encode(committer.secret.as_slice()), secret, "{id}");
+        for (field, content, opening, commitment) in vectors {
+            assert_eq!(*committer.opening(field).to_text(), *opening, "{id} {field}");
+            assert_eq!(committer.commit(field, content).to_string(), *commitment, "{id} {field}");
+        }
     }
 }
 
@@ -36,7 +46,10 @@ fn an_opening_confirms_its_own_content_only() {
     assert_eq!(Opening::parse("AA"), None);
 }
 
-const VECTORS: &[(&str, &[u8], &str, &str)] = &[
+/// Field, content, opening, commitment.
+type Vector = (&'static str, &'static [u8], &'static str, &'static str);
+
+const VECTORS: &[Vector] = &[
     (
         "request",
         b"",
@@ -60,5 +73,38 @@ const VECTORS: &[(&str, &[u8], &str, &str)] = &[
         b"{\"to\":\"bob\"}",
         "PbjBynLK36T0YdPx9mDbHLuhfmI4JqCxrZTMeYgBVBA",
         "Tp7Scl-BMO_vx7zrrt509CKWXKq5aFaUM-ET524bADo",
+    ),
+    (
+        "arguments/10",
+        "你好".as_bytes(),
+        "bEnS-kx2WSfMGjxALsZefVeCF_d1izvKAoWjDgHToTQ",
+        "0buYG81likaX_bP7iwm7hbAhJ4hd0JQqsIecdmjn0lg",
+    ),
+];
+
+const OTHER_VECTORS: &[Vector] = &[
+    (
+        "request",
+        b"",
+        "Ccd9Q1mwo0BrsWVXC6-JB7MqppfiP23ajydWMXubT7o",
+        "RniGBjkOuZHGd2qt4TTKeWe3RDeM8rgPmKBboYPX_-U",
+    ),
+    (
+        "response.upstream",
+        b"hello",
+        "r_2H2HSwyB5UMbExmQ3VS1XQu7YCH_agaeJjc23wP5Q",
+        "8WZOtNmaaHaWbJ89mJctqlANQQcAXeczTtcNjRAHSrs",
+    ),
+    (
+        "response.released",
+        &[b'x'; 200],
+        "ohiAtV10b3U-F-wzgnpm8DsC-XYqeZs3yPUo9hA5HgE",
+        "Jpmj4rVhvsQxLu8IBc4ngwS6Ss7k1cpb9GneC6Ga4xs",
+    ),
+    (
+        "arguments/0",
+        b"{\"to\":\"bob\"}",
+        "z1jkEwaP_Y7DBLkwK09SaVEyhBUf7enx9GzERediuRw",
+        "VLz73069v3bBNfIarU-px11x-9k0YWhRLAS-5Nu_MlQ",
     ),
 ];

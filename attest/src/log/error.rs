@@ -4,7 +4,10 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::record::StatementFault;
 use crate::vault::VaultError;
+
+use super::EraseError;
 
 /// Why a log cannot be opened.
 #[derive(Debug, Error)]
@@ -48,6 +51,9 @@ pub enum OpenError {
     /// The first records could not be written.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// An erasure that the last run had begun could not be ended.
+    #[error("an erasure that was begun cannot be ended: {0}")]
+    Erase(Box<EraseError>),
     /// The file system.
     #[error("cannot read or write the log's directory")]
     Io(#[from] io::Error),
@@ -86,6 +92,9 @@ pub enum AppendError {
     /// The log writes `close` records itself.
     #[error("only the log itself writes this record")]
     Reserved,
+    /// A statement that does not hold.
+    #[error(transparent)]
+    Statement(#[from] StatementFault),
     /// The log has failed and takes nothing more.
     #[error("the log has failed: {0}")]
     Failed(String),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::hash::Hash;
-use crate::record::{EncodeError, Encoded, Record};
+use crate::record::{EncodeError, Encoded, Record, StatementFault};
 use crate::tile::{Entries, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile, split_hashes, tile_root};
 use crate::vault::Vault;
 use crate::wal::SegmentName;
@@ -151,7 +151,8 @@ impl Shared {
                 boot.replica.clone_from(&self.replica);
                 boot.follows = lock(&self.follows).take();
             }
-            _ => {}
+            // Only what an auditor will believe goes in.
+            _ => self.check_statement(&record)?,
         }
         // Serialised here, in the producer's thread: the sequencer only copies.
         let encoded = encode(record)?;
@@ -176,6 +177,13 @@ impl Shared {
         }
         self.ready.notify_one();
         Ok(Pending::new(receiver))
+    }
+
+    fn check_statement(&self, record: &Record) -> Result<(), StatementFault> {
+        let Some((kind, statement)) = record.statement() else { return Ok(()) };
+        statement.check(kind, &self.origin)?;
+        let size = self.read_tail(|tail| tail.head().size);
+        statement.check_place(size, self.clock.now_micros(), STATEMENT_TOLERANCE)
     }
 
     /// Blocks until records wait or the phase changes; what waits is taken
@@ -343,3 +351,6 @@ pub(super) fn missing() -> io::Error {
 /// Bytes of frames held in memory because their entries are not in durable
 /// tiles yet; past them records are refused until the builder has caught up.
 const MAX_HELD_BYTES: usize = 512 * 1024 * 1024;
+/// A statement is signed now, by clocks that differ a little. Half of what a
+/// verifier allows, so that none is taken here that does not hold there.
+const STATEMENT_TOLERANCE: u64 = 5 * 60 * 1_000_000;

@@ -8,6 +8,7 @@ use crate::*;
 use super::*;
 
 mod crash;
+mod erase;
 mod keys;
 mod shards;
 
@@ -141,6 +142,40 @@ fn records_that_break_the_rules_are_refused() {
     assert!(audit(&disk).is_ok());
     let behind = on_disk(&disk, StoppedClock::at(NOW - 6_000_000));
     assert!(matches!(behind, Err(OpenError::Clock(6_000_001))));
+}
+
+#[test]
+fn statements_that_do_not_hold_are_refused() {
+    let disk = SimDisk::default();
+    let clock = StoppedClock::at(NOW);
+    let log = on_disk(&disk, Arc::clone(&clock)).unwrap();
+    begin(&log);
+    let operator = Signer::generate("example.com/operator", [5; 32]).unwrap();
+    let stated = |origin: &str, records: Vec<u64>, at| {
+        let kind = StatementKind::Incident;
+        Statement::signed(kind, origin, records, "it was seen", at, &operator).unwrap()
+    };
+    let origin = signer().name().to_owned();
+    let good = stated(&origin, vec![0, 3], NOW);
+    let refused = |record: Record| match log.append(record).unwrap_err() {
+        AppendError::Statement(fault) => fault,
+        other => panic!("{other}"),
+    };
+    let forged = Statement { statement: "it was not".to_owned(), ..good.clone() };
+    assert_eq!(refused(Record::Incident(forged)), StatementFault::Signature);
+    let other = Statement { key: signer().verifier().to_string(), ..good.clone() };
+    assert_eq!(refused(Record::Incident(other)), StatementFault::Signature);
+    assert_eq!(refused(Record::Stop(good.clone())), StatementFault::Signature);
+    let elsewhere = stated("example.com/other", Vec::new(), NOW);
+    assert_eq!(refused(Record::Incident(elsewhere)), StatementFault::Signature);
+    let later = stated(&origin, vec![4], NOW);
+    assert_eq!(refused(Record::Incident(later)), StatementFault::Later);
+    let old = stated(&origin, Vec::new(), NOW - 301_000_000);
+    assert_eq!(refused(Record::Incident(old)), StatementFault::Time);
+    assert_eq!(log.append(Record::Incident(good)).unwrap().wait().unwrap().index, 4);
+    log.close().unwrap();
+    let report = audit(&disk);
+    assert!(report.is_ok() && report.records["incident"] == 1, "{report:#?}");
 }
 
 #[test]

@@ -188,24 +188,6 @@ pub struct Heartbeat {
     pub x: Extra,
 }
 
-/// An operator's signed statement: `incident`, `review` or `stop`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Statement {
-    /// Whose verifier key.
-    pub key: String,
-    /// Which records it is about.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub records: Vec<u64>,
-    /// The signature (base64url).
-    pub signature: String,
-    /// What is stated.
-    pub statement: String,
-    /// Fields of later versions.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub x: Extra,
-}
-
 /// Witnesses cosigned.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -277,6 +259,10 @@ pub struct Erasure {
     pub count: u64,
     /// The day whose keys they were, `YYYY-MM-DD`.
     pub day: String,
+    /// Random, one for each erasure: so that one which a crash interrupted and
+    /// the next start ended is recorded once.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
     /// Why.
     pub reason: String,
     /// Fields of later versions.

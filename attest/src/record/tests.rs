@@ -14,6 +14,7 @@ fn bytes(record: Record, time: u64) -> Vec<u8> {
 /// One of each kind, every optional field filled.
 fn every_kind() -> Vec<Record> {
     let statement = Statement {
+        at: 41,
         key: "k".to_owned(),
         records: vec![1, 2],
         signature: "s".to_owned(),
@@ -72,7 +73,12 @@ fn every_kind() -> Vec<Record> {
         Record::Stop(statement),
         Record::Anchor(Anchor { checkpoint: "note\n".to_owned(), ..Anchor::default() }),
         Record::Key(KeyChange { new: "n".to_owned(), ..KeyChange::default() }),
-        Record::Erasure(Erasure { count: 1, day: "2026-11-23".to_owned(), ..Erasure::default() }),
+        Record::Erasure(Erasure {
+            count: 1,
+            day: "2026-11-23".to_owned(),
+            id: "i".to_owned(),
+            ..Erasure::default()
+        }),
         Record::Close(Close { intents: 1, outcomes: 1, ..Close::default() }),
     ]
 }

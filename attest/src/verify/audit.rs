@@ -222,6 +222,7 @@ impl<'a> Audit<'a> {
                     let what = CheckpointError::Quorum.to_string();
                     self.fault(None, FaultKind::Unwitnessed, what);
                 }
+                self.semantics.belongs_to(&head.checkpoint.origin);
                 self.head = Some(head);
                 self.compare_head();
             }

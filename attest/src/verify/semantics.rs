@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::record::{
     ConfigInForce, ConfigOf, ExchangeKey, Fact, Facts, Heartbeat, Record, RecordVerdict,
-    RouteCounters,
+    RouteCounters, Statement, StatementKind,
 };
 use crate::wal::SegmentHeader;
 
@@ -43,6 +43,8 @@ struct Route {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Semantics {
     longest_exchange: u64,
+    /// The log's, from its verified checkpoint.
+    origin: String,
     time: u64,
     booted: bool,
     closed: bool,
@@ -67,6 +69,11 @@ pub(super) struct Semantics {
 impl Semantics {
     pub(super) fn new(longest_exchange: u64) -> Self {
         Self { longest_exchange, ..Self::default() }
+    }
+
+    /// Which log this is: statements are signed for one.
+    pub(super) fn belongs_to(&mut self, origin: &str) {
+        origin.clone_into(&mut self.origin);
     }
 
     /// Follows one record.
@@ -146,7 +153,34 @@ impl Semantics {
                 self.closed = true;
                 self.ended |= close.end;
             }
-            _ => {}
+            _ => {
+                if let Some((kind, statement)) = record.statement() {
+                    self.statement(index, kind, statement, keys, faults);
+                }
+            }
+        }
+    }
+
+    /// A statement is its signatory's, of now, and of what stands before it.
+    fn statement(
+        &self,
+        index: u64,
+        kind: StatementKind,
+        statement: &Statement,
+        keys: &[String],
+        faults: &mut Faults,
+    ) {
+        // Without a checkpoint that holds, which is a fault of its own, any log
+        // of the policy may be meant.
+        let named = keys.iter().filter_map(|key| key.split('+').next());
+        let origin = Some(self.origin.as_str()).filter(|origin| !origin.is_empty());
+        let mut origins = named.filter(|name| origin.is_none_or(|origin| origin == *name));
+        let signed = origins.find(|origin| statement.check(kind, origin).is_ok());
+        let held = statement
+            .check(kind, signed.unwrap_or(&self.origin))
+            .and_then(|()| statement.check_place(index, self.time, STATEMENT_TOLERANCE));
+        if let Err(fault) = held {
+            faults.add(Some(index), FaultKind::Tampered, fault.to_string());
         }
     }
 
@@ -336,3 +370,6 @@ const MAX_OPEN: usize = 1 << 20;
 const MAX_CONFIGS: usize = 65_536;
 /// Routes that are counted.
 const MAX_ROUTES: usize = 65_536;
+/// How far the time of a record may lie from the time that a statement was
+/// signed at: past it, an old statement was logged again.
+const STATEMENT_TOLERANCE: u64 = 10 * 60 * 1_000_000;

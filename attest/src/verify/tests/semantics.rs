@@ -204,3 +204,49 @@ fn the_log_that_is_followed() {
         assert_eq!(report.follows.map(|follows| follows.verified), verified, "{what}");
     }
 }
+
+#[test]
+fn statements_are_their_signatories() {
+    let origin = "example.com/guard-log";
+    let operator = Signer::generate("example.com/operator", [5; 32]).unwrap();
+    // It stands at index 4, four microseconds after NOW.
+    let stated = |kind, origin, records: &[u64], at| {
+        Statement::signed(kind, origin, records.to_vec(), "it was seen", at, &operator).unwrap()
+    };
+    let (incident, minutes) = (StatementKind::Incident, 60_000_000);
+    let good = || stated(incident, origin, &[0, 3], NOW);
+    let forged = |change: fn(&mut Statement)| {
+        let mut statement = good();
+        change(&mut statement);
+        Record::Incident(statement)
+    };
+    for (what, record, code) in [
+        ("an incident", Record::Incident(good()), 0),
+        ("a review", Record::Review(stated(StatementKind::Review, origin, &[], NOW)), 0),
+        ("a stop", Record::Stop(stated(StatementKind::Stop, origin, &[1], NOW)), 0),
+        ("another kind than was signed", Record::Stop(good()), 1),
+        ("another log", Record::Incident(stated(incident, "example.com/other", &[], NOW)), 1),
+        ("its own index", Record::Incident(stated(incident, origin, &[4], NOW)), 1),
+        ("ten minutes old", Record::Incident(stated(incident, origin, &[], NOW - 9 * minutes)), 0),
+        (
+            "an old one again",
+            Record::Incident(stated(incident, origin, &[], NOW - 11 * minutes)),
+            1,
+        ),
+        ("one from later", Record::Incident(stated(incident, origin, &[], NOW + 11 * minutes)), 1),
+        ("another text", forged(|statement| statement.statement.push('!')), 1),
+        ("another record", forged(|statement| statement.records = vec![0, 2]), 1),
+        ("another key", forged(|s| s.key = signer().verifier().to_string()), 1),
+        ("no key", forged(|statement| statement.key.clear()), 1),
+        ("no signature", forged(|statement| statement.signature.clear()), 1),
+    ] {
+        let mut records = preamble();
+        records.push(record);
+        let stamped: Vec<(Record, u64)> = records.into_iter().zip(NOW..).collect();
+        let report = report(&signed(&stamped));
+        assert_eq!(report.exit_code, code, "{what}: {:?}", report.faults);
+        let told = report.faults.iter().map(|fault| (fault.index, fault.kind));
+        let expected = (code == 1).then_some((Some(4), FaultKind::Tampered));
+        assert!(told.eq(expected), "{what}: {:?}", report.faults);
+    }
+}
