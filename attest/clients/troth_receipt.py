@@ -504,7 +504,10 @@ _RESULT = _fields(
     score_ppm=_below(1 << 32),
 )  # fmt: skip
 _TALLIES = _map(_fields(passed=_is_number, total=_is_number))
-_STATEMENT = {"key": _is_text, "records_": _NUMBERS, "signature": _is_text, "statement": _is_text}
+_STATEMENT = {
+    "at": _is_number, "key": _is_text, "records_": _NUMBERS, "signature": _is_text,
+    "statement": _is_text,
+}  # fmt: skip
 _ROUTE = _fields(
     aborted_=_count, accepted_=_count, allowed_=_count, blocked_=_count, dropped_=_count,
     errored_=_count, fail_open_=_count, flagged_=_count, forwarded_=_count, redacted_=_count,
@@ -514,8 +517,8 @@ _ROUTE = _fields(
 # The fields of each kind of record, version 1; `kind`, `time`, `v` and `x` are in all.
 _KINDS: Dict[str, Dict[str, _Type]] = {
     "boot": {
-        "configuration": _is_bytes32, "log_key": _is_text, "program": _is_bytes32,
-        "providers_": _TEXTS, "quote_": _is_text, "replica": _is_text, "version": _is_text,
+        "configuration": _is_bytes32, "follows_": _is_text, "log_key": _is_text,
+        "program": _is_bytes32, "providers_": _TEXTS, "quote_": _is_text, "replica": _is_text, "version": _is_text,
     },
     "config": {
         "approved_by_": _TEXTS, "digest": _is_bytes32, "manifest_": _is_bytes32, "name": _is_text,
@@ -562,8 +565,13 @@ _KINDS: Dict[str, Dict[str, _Type]] = {
     "stop": _STATEMENT,
     "anchor": {"checkpoint": _is_text},
     "key": {"new": _is_text, "new_signature": _is_text, "old": _is_text, "old_signature": _is_text},
-    "erasure": {"count": _is_number, "day": _is_text, "reason": _is_text},
-    "close": {"intents": _is_number, "outcomes": _is_number},
+    "erasure": {
+        "count": _is_number, "day": _is_text, "id_": lambda value: _is_text(value) and value != "",
+        "reason": _is_text,
+    },
+    "close": {
+        "end_": lambda value: value is True, "intents": _is_number, "outcomes": _is_number,
+    },
 }  # fmt: skip
 
 

@@ -142,6 +142,7 @@ class Issue:
 
 B32 = b64url(b"\7" * 32)
 STATEMENT = {
+    "at": 1,
     "key": "k",
     "records": [1, 2],
     "signature": "s",
@@ -161,8 +162,8 @@ ROUTE = dict.fromkeys(
 # One record of each kind with every field that it may have.
 KINDS = {
     "boot": {
-        "configuration": B32, "log_key": "k", "program": B32, "providers": ["cpu"], "quote": "q",
-        "replica": "r", "version": "1",
+        "configuration": B32, "follows": "note\n", "log_key": "k", "program": B32,
+        "providers": ["cpu"], "quote": "q", "replica": "r", "version": "1",
     },
     "config": {
         "approved_by": ["me"], "digest": B32, "manifest": B32, "name": "n", "of": "policy",
@@ -201,8 +202,8 @@ KINDS = {
     "stop": STATEMENT,
     "anchor": {"checkpoint": "note\n"},
     "key": {"new": "n", "new_signature": "s", "old": "o", "old_signature": "t"},
-    "erasure": {"count": 1, "day": "2026-11-23", "reason": "r"},
-    "close": {"intents": 1, "outcomes": 1},
+    "erasure": {"count": 1, "day": "2026-11-23", "id": "i", "reason": "r"},
+    "close": {"end": True, "intents": 1, "outcomes": 1},
     "hologram": {"anything": [{"at": ["all"]}]},
 }  # fmt: skip
 
