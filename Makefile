@@ -27,10 +27,14 @@ test: runtime venv tools ## every test of the workspace, with real clients
 		$(CARGO) test $(CARGO_FLAGS) --workspace --lib --bins --tests; \
 	fi
 
-bench: runtime ## added latency and throughput beside nginx and no proxy, in one run
+bench: runtime ## added latency and throughput beside nginx and no proxy; the log beside the bare disk
 	sh tests/bench/install.sh
 	$(CARGO) build $(CARGO_FLAGS) --release --workspace --bins --example bench
 	$${CARGO_TARGET_DIR:-target}/release/examples/bench
+# The log's own, on the file system of the target directory; TROTH_BENCH_RECORDS=10000000 is the
+# long form of the last two.
+	TROTH_BENCH_DIR=$${TROTH_BENCH_DIR:-$${CARGO_TARGET_DIR:-$$PWD/target}} \
+		$(CARGO) bench $(CARGO_FLAGS) -p troth-attest --bench engine --bench receipts --bench verify
 
 chaos: runtime venv tools ## the long form of the fault tests: every byte, many kills; in release
 	$(CARGO) build $(CARGO_FLAGS) --release --workspace --lib --bins --tests

@@ -4,14 +4,16 @@
 //! `cargo bench -p troth-attest` prints both, side by side; wall time on a
 //! shared machine is never asserted.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use troth_attest::{
-    Boot, Config, ConfigInForce, ConfigOf, DirectorySource, Intent, Log, LogConfig, Outcome,
-    Record, RecordVerdict, Signer, SystemClock, TrustPolicy, VerifyOptions, verify,
+    Boot, Commitment, Config, ConfigInForce, ConfigOf, DirectorySource, Intent, Log, LogConfig,
+    Outcome, Record, RecordVerdict, Sealed, Signer, SystemClock, TrustPolicy, VerifyOptions,
+    verify,
 };
 
 fn main() {
@@ -26,31 +28,98 @@ fn main() {
 
 fn run(directory: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut out = io::stdout();
-    writeln!(out, "| producers | records/s | median wait | 99% wait |")?;
-    writeln!(out, "|---|---|---|---|")?;
-    let mut last = None;
-    for producers in [1_u64, 8, 64, 256] {
+    std::fs::create_dir_all(directory)?;
+    writeln!(out, "| producers | records/s | bytes each | a group | median wait | 99% wait |")?;
+    writeln!(out, "|---|---|---|---|---|---|")?;
+    for producers in [1_u64, 8, 256] {
         let path = directory.join(producers.to_string());
-        let (rate, waits) = engine(&path, producers, Duration::from_secs(3))?;
-        let at = |part: usize| waits.get(waits.len() * part / 100).copied().unwrap_or_default();
-        writeln!(out, "| {producers} | {rate} | {:?} | {:?} |", at(50), at(99))?;
-        last = Some(path);
+        let run = engine(&path, producers, Duration::from_secs(3))?;
+        writeln!(out, "{}", run.row(producers))?;
     }
-    let group = 64 * 400;
-    let (rate, median) = bare(&directory.join("bare"), group, Duration::from_secs(2))?;
+    // The loop before and after each run of the engine, so that a neighbour who
+    // is noisy for a while hurts both.
+    let (mut rates, mut waits, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    let mut before = bare(&directory.join("bare"), 64, 400, Duration::from_secs(3))?;
+    for round in 0..5 {
+        let path = directory.join(format!("64-{round}"));
+        let run = engine(&path, 64, Duration::from_secs(3))?;
+        let after = bare(&directory.join("bare"), 64, run.bytes, Duration::from_secs(3))?;
+        let bare_rate = f64::midpoint(before.0, after.0);
+        let bare_wait = f64::midpoint(before.1.as_secs_f64(), after.1.as_secs_f64());
+        rates.push(run.rate / bare_rate);
+        waits.push(run.wait(50).as_secs_f64() / bare_wait);
+        rows.push(format!("{} | {bare_rate:.0} | {:.0} µs |", run.row(64), bare_wait * 1e6));
+        before = after;
+        if round == 4 {
+            audit(&path, &mut out)?;
+        }
+    }
     writeln!(
         out,
-        "\nbare loop, 64 records of 400 bytes a sync: {rate} records/s, {median:?} a sync"
+        "\nthe bare loop appends 64 records of the same size and calls fdatasync, once a group\n\n\
+         | producers | records/s | bytes each | a group | median wait | 99% wait | bare loop: records/s | bare loop: median sync |\n\
+         |---|---|---|---|---|---|---|---|"
     )?;
-    if let Some(path) = last {
-        let start = now();
-        let policy = TrustPolicy::for_log(&signer()?.verifier());
-        let source = DirectorySource::new(path);
-        let report = verify(&source, &policy, &VerifyOptions::default(), |_| {});
-        let seconds = start.elapsed().as_secs_f64();
-        writeln!(out, "verify: {} records in {seconds:.2} s, {}", report.size, report.status)?;
+    for row in rows {
+        writeln!(out, "{row}")?;
     }
+    rates.sort_by(f64::total_cmp);
+    waits.sort_by(f64::total_cmp);
+    let median = |of: &[f64]| of.get(of.len() / 2).copied().unwrap_or_default();
+    writeln!(
+        out,
+        "\nof five rounds: {:.2} of the loop's rate (from {:.2} to {:.2}), median wait {:.2} of the \
+         loop's sync (from {:.2} to {:.2})",
+        median(&rates),
+        rates.first().copied().unwrap_or_default(),
+        rates.last().copied().unwrap_or_default(),
+        median(&waits),
+        waits.first().copied().unwrap_or_default(),
+        waits.last().copied().unwrap_or_default(),
+    )?;
     Ok(())
+}
+
+/// What was written holds.
+fn audit(
+    path: &std::path::Path,
+    out: &mut impl io::Write,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let start = now();
+    let policy = TrustPolicy::for_log(&signer()?.verifier());
+    let source = DirectorySource::new(path);
+    let report = verify(&source, &policy, &VerifyOptions::default(), |_| {});
+    let seconds = start.elapsed().as_secs_f64();
+    writeln!(out, "\nverify: {} records in {seconds:.2} s, {}", report.size, report.status)?;
+    Ok(())
+}
+
+/// One run of the engine.
+#[derive(Debug)]
+struct Run {
+    rate: f64,
+    /// Of a record, on average.
+    bytes: usize,
+    /// Records of a group, on average.
+    group: f64,
+    waits: Vec<Duration>,
+}
+
+impl Run {
+    fn wait(&self, part: usize) -> Duration {
+        self.waits.get(self.waits.len() * part / 100).copied().unwrap_or_default()
+    }
+
+    fn row(&self, producers: u64) -> String {
+        format!(
+            "| {producers} | {:.0} | {} | {:.0} | {:?} | {:?} |",
+            self.rate,
+            self.bytes,
+            self.group,
+            self.wait(50),
+            self.wait(99)
+        )
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
@@ -67,7 +136,7 @@ fn engine(
     path: &std::path::Path,
     producers: u64,
     span: Duration,
-) -> Result<(u64, Vec<Duration>), Box<dyn std::error::Error>> {
+) -> Result<Run, Box<dyn std::error::Error>> {
     let config = LogConfig::new(path, "example.com/bench", signer()?);
     let log = Log::open(config, Arc::new(SystemClock))?;
     log.append(Record::Boot(Boot::default()))?.wait()?;
@@ -75,7 +144,7 @@ fn engine(
     log.append(Record::Config(policy))?.wait()?;
     log.append(Record::Config(Config::default()))?.wait()?;
     let start = now();
-    let mut waits = std::thread::scope(|scope| {
+    let told = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..producers)
             .map(|producer| {
                 let log = log.clone();
@@ -84,10 +153,31 @@ fn engine(
             .collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect::<Vec<_>>()
     });
-    let rate = u64::try_from(waits.len())? * 1000 / u64::try_from(start.elapsed().as_millis())?;
+    let seconds = start.elapsed().as_secs_f64();
     log.close()?;
+    // Each group has a signed size of its own.
+    let groups = told.iter().map(|(_, sealed)| sealed.size).collect::<BTreeSet<_>>().len();
+    let mut waits: Vec<Duration> = told.iter().map(|(wait, _)| *wait).collect();
     waits.sort_unstable();
-    Ok((rate, waits))
+    let count = u32::try_from(waits.len())?;
+    Ok(Run {
+        rate: f64::from(count) / seconds,
+        bytes: record_bytes(path, u64::from(count))?,
+        group: f64::from(count) / f64::from(u32::try_from(groups)?),
+        waits,
+    })
+}
+
+/// The bytes of a record on average, from the bundles that hold most of them.
+fn record_bytes(path: &std::path::Path, count: u64) -> Result<usize, Box<dyn std::error::Error>> {
+    let view = DirectorySource::new(path);
+    let view = troth_attest::LogView::open(&view)?;
+    let places = (16..count.min(528)).collect::<Vec<_>>();
+    let mut bytes = 0;
+    for place in &places {
+        bytes += view.entry(*place)?.len();
+    }
+    Ok(bytes / places.len().max(1))
 }
 
 fn produce(
@@ -95,8 +185,8 @@ fn produce(
     producer: u64,
     start: Instant,
     span: Duration,
-) -> Result<Vec<Duration>, troth_attest::AppendError> {
-    let mut waits = Vec::new();
+) -> Result<Vec<(Duration, Sealed)>, troth_attest::AppendError> {
+    let mut told = Vec::new();
     let mut n = 0_u64;
     while start.elapsed() < span {
         n += 1;
@@ -108,6 +198,7 @@ fn produce(
             exchange: exchange.clone(),
             model: Some("gpt-test".to_owned()),
             principal: "cHJpbmNpcGFsLXBzZXVkbw".to_owned(),
+            request: Some(Commitment([7; 32])),
             route: "chat".to_owned(),
             tenant: "dGVuYW50LXBzZXVkb255bQ".to_owned(),
             upstream: "127.0.0.1:9000".to_owned(),
@@ -115,25 +206,33 @@ fn produce(
         };
         let before = now();
         let sealed = log.append(Record::Intent(intent))?.wait()?;
-        waits.push(before.elapsed());
+        told.push((before.elapsed(), sealed));
         let outcome = Outcome {
             exchange,
             intent: sealed.index,
             policies: vec!["no-injection".to_owned()],
+            request: Some(Commitment([7; 32])),
+            response_released: Some(Commitment([8; 32])),
             verdict: RecordVerdict::Allow,
             ..Outcome::default()
         };
         let before = now();
-        log.append(Record::Outcome(Box::new(outcome)))?.wait()?;
-        waits.push(before.elapsed());
+        let sealed = log.append(Record::Outcome(Box::new(outcome)))?.wait()?;
+        told.push((before.elapsed(), sealed));
     }
-    Ok(waits)
+    Ok(told)
 }
 
-/// Appends a group of bytes and syncs, again and again.
-fn bare(path: &std::path::Path, group: usize, span: Duration) -> io::Result<(u64, Duration)> {
+/// Appends a group of records and syncs, again and again: its rate, and its
+/// median sync.
+fn bare(
+    path: &std::path::Path,
+    group: u32,
+    bytes: usize,
+    span: Duration,
+) -> io::Result<(f64, Duration)> {
     let mut file = File::create(path)?;
-    let bytes = vec![b'x'; group];
+    let bytes = vec![b'x'; bytes * usize::try_from(group).unwrap_or(0)];
     let (start, mut waits) = (now(), Vec::new());
     while start.elapsed() < span {
         let before = now();
@@ -141,8 +240,8 @@ fn bare(path: &std::path::Path, group: usize, span: Duration) -> io::Result<(u64
         file.sync_data()?;
         waits.push(before.elapsed());
     }
-    let groups = u64::try_from(waits.len()).unwrap_or(u64::MAX);
-    let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let groups = f64::from(u32::try_from(waits.len()).unwrap_or(u32::MAX));
+    let rate = groups * f64::from(group) / start.elapsed().as_secs_f64();
     waits.sort_unstable();
-    Ok((groups * 64 * 1000 / millis, waits.get(waits.len() / 2).copied().unwrap_or_default()))
+    Ok((rate, waits.get(waits.len() / 2).copied().unwrap_or_default()))
 }

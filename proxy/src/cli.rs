@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod disclose;
+mod end;
 mod erase;
 mod init;
 mod keygen;
@@ -63,6 +64,8 @@ enum Command {
     Erase(erase::Erase),
     /// Put a signed statement into a log: an incident, a review, a stop.
     Statement(statement::Statement),
+    /// End a log for good, so that another may follow it.
+    End(end::End),
     /// Run the embedded model alone.
     StubModel(stub::StubModel),
     /// Print a completion script for a shell.
@@ -110,6 +113,7 @@ fn run(command: Command) -> Result<(), CliFault> {
         Command::Disclose(disclose) => disclose.run(),
         Command::Erase(erase) => erase.run(),
         Command::Statement(statement) => statement.run(),
+        Command::End(end) => end.run(),
         Command::StubModel(stub) => stub.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

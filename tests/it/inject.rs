@@ -173,3 +173,23 @@ fn chaos_no_failing_system_call_loses_what_was_promised() {
 
 /// Faults of each kind and call in a plain run.
 const SAMPLE: u64 = 2;
+
+/// What no simulated disk sees: the names of the directories above the log. Without their syncs a
+/// log that was made a moment ago could be gone as a whole.
+#[test]
+fn the_way_to_a_new_log_is_durable_before_anything_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let log = home.path().join("deep/deeper/log");
+    let strace =
+        ["-f", "-qq", "-y", "-o", trace.path().to_str().unwrap(), "-e", "trace=fsync,write"];
+    let _ = append(&log, "1", &strace.map(str::to_owned)).exits(0);
+    let trace = std::fs::read_to_string(trace.path()).unwrap();
+    let told = trace.find(" write(1<").expect("a receipt was told");
+    let before = trace.get(..told).unwrap();
+    for directory in ["", "/deep", "/deep/deeper", "/deep/deeper/log", "/deep/deeper/log/wal"] {
+        let synced = format!("<{}{directory}>)", home.path().display());
+        let found = before.lines().any(|line| line.contains("fsync(") && line.contains(&synced));
+        assert!(found, "`{directory}` is not synced in time:\n{before}");
+    }
+}

@@ -85,7 +85,9 @@ impl Builder {
     }
 
     fn work(&mut self, stop: bool) -> io::Result<()> {
-        let size = self.shared.read_tail(|tail| tail.head().size);
+        // What the bell told, not what the tail holds already: by then the segment
+        // that follows a full one is known, and the full one can go.
+        let size = lock(&self.shared.bell).size;
         while (self.built + 1) * TILE_WIDTH <= size {
             self.build(self.built)?;
             self.built += 1;

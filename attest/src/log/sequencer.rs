@@ -228,10 +228,12 @@ impl Sequencer {
         for (index, (waiter, _)) in (first..).zip(waiting) {
             answer(waiter, Ok(Sealed { index, size, time_micros: time }));
         }
-        self.shared.ring(size);
         if self.segment.bytes >= self.shared.segment_bytes {
             self.rotate().map_err(|fault| self.fail("write", &fault))?;
         }
+        // Not before: a builder that finds no next segment would leave the one
+        // that is full until more records come.
+        self.shared.ring(size);
         Ok(())
     }
 
