@@ -3,7 +3,7 @@
 //! whatever it has not finished is made again from the segments, which it
 //! deletes only after reading back what replaces them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -26,13 +26,21 @@ pub(super) struct Builder {
     built: u64,
     /// Tiles that are written but not synced.
     unsynced: Vec<Tile>,
+    /// Directories of tiles whose names are durable, as far as is known.
+    directories: HashSet<String>,
     last_publish: Option<Mark>,
 }
 
 impl Builder {
     /// A builder that goes on after the first `built` bundles.
     pub(super) fn new(shared: Arc<Shared>, built: u64) -> Self {
-        Self { shared, built, unsynced: Vec::new(), last_publish: None }
+        Self {
+            shared,
+            built,
+            unsynced: Vec::new(),
+            directories: HashSet::new(),
+            last_publish: None,
+        }
     }
 
     /// Runs until the sequencer has ended; the last thing it does is to publish
@@ -136,13 +144,13 @@ impl Builder {
         let disk = self.shared.disk.as_ref();
         let path = tile.to_string();
         let beside = format!("{path}.tmp");
-        let mut file = match disk.create(&beside) {
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
-                disk::ensure_directory(disk, disk::parent(&path))?;
-                disk.create(&beside)?
-            }
-            other => other?,
-        };
+        // A directory that is there may have been made by an attempt that failed
+        // before its name was durable.
+        if !self.directories.contains(disk::parent(&path)) {
+            disk::ensure_directory(disk, disk::parent(&path))?;
+            self.directories.insert(disk::parent(&path).to_owned());
+        }
+        let mut file = disk.create(&beside)?;
         file.append(bytes)?;
         drop(file);
         disk.rename(&beside, &path)?;
@@ -166,7 +174,11 @@ impl Builder {
             self.check(name, end)?;
             self.index(name.first, end)?;
             let disk = self.shared.disk.as_ref();
-            disk.remove(&name.path())?;
+            match disk.remove(&name.path()) {
+                // An attempt before this one failed after its work was done.
+                Err(fault) if fault.kind() == io::ErrorKind::NotFound => {}
+                other => other?,
+            }
             // Segments come back in order or not at all: one that came back
             // before a gap could not be read.
             disk::sync_directory(disk, crate::wal::DIRECTORY)?;
@@ -222,6 +234,10 @@ impl Builder {
 
     /// Writes the exchanges that end in the segment to the derived index.
     fn index(&self, first: u64, end: u64) -> io::Result<()> {
+        // An attempt that failed later has done this, and memory knows the rows no more.
+        if lock(&self.shared.exchanges).has_file(first, end) {
+            return Ok(());
+        }
         let rows = lock(&self.shared.exchanges).rows(first, end);
         exchanges::write(self.shared.disk.as_ref(), first, end, &rows)?;
         lock(&self.shared.exchanges).settle(first, end, &rows);

@@ -80,6 +80,11 @@ impl Exchanges {
         rows
     }
 
+    /// Whether the outcomes in `first..end` are in a file.
+    pub(super) fn has_file(&self, first: u64, end: u64) -> bool {
+        self.files.iter().any(|file| file.first == first && file.end == end)
+    }
+
     /// Forgets rows that are in a file now.
     pub(super) fn settle(&mut self, first: u64, end: u64, rows: &[Row]) {
         for (key, ..) in rows {
