@@ -20,8 +20,9 @@ As a command:
 
     python troth_receipt.py RECEIPT --policy FILE [--entry FILE] [--content FIELD=FILE]... [--json]
 
-Exit codes: 0 all holds; 1 forged, damaged or other content; 3 too few witnesses; 64 bad usage or
-policy, or no record at hand; 74 a file cannot be read.
+Exit codes: 0 all holds; 1 forged, damaged or other content; 3 too few witnesses; 5 the record is of
+a kind or version that this program does not know; 64 bad usage or policy, or no record at hand; 74
+a file cannot be read.
 
 What it trusts: the policy file, entirely; the text of the receipt, for nothing. What it proves: the
 record is in the tree that the log (and the witnesses whom the policy asks for) signed, and content
@@ -636,6 +637,12 @@ class VerifiedReceipt:
     _openings: Dict[str, Tuple[bytes, bytes]] = field(repr=False)
 
     @property
+    def exit_code(self) -> int:
+        """0; or 5 where the record is of a version or kind that this program does not know, so that
+        nobody can say what was proven."""
+        return 0 if self.record["v"] == 1 and self.record["kind"] in _KINDS else 5
+
+    @property
     def opens(self) -> List[str]:
         """The fields that `confirms` can answer for."""
         return sorted(self._openings)
@@ -876,7 +883,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
         verified, confirmed = _check(parsed)
     except (BadReceipt, BadPolicy, _Usage) as fault:
         if parsed.json and isinstance(fault, BadReceipt):
-            status = "unwitnessed" if isinstance(fault, Unwitnessed) else "tampered"
+            words = {3: "unwitnessed", 64: "no_record"}
+            status = words.get(fault.exit_code, "tampered")
             print(json.dumps({"status": status, "faults": [{"what": str(fault)}]}))
         else:
             print(f"troth_receipt: {fault}", file=sys.stderr)
@@ -884,9 +892,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except OSError as fault:
         print(f"troth_receipt: cannot read `{fault.filename}`: {fault.strerror}", file=sys.stderr)
         return _CANNOT_READ
-    holds = all(confirmed.values())
-    _print(verified, confirmed, "ok" if holds else "tampered", parsed.json)
-    return 0 if holds else 1
+    code = verified.exit_code if all(confirmed.values()) else 1
+    _print(verified, confirmed, {0: "ok", 5: "insufficient"}.get(code, "tampered"), parsed.json)
+    return code
 
 
 if __name__ == "__main__":

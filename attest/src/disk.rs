@@ -75,10 +75,26 @@ pub(crate) fn sync_directory(disk: &dyn Disk, path: &str) -> io::Result<()> {
 /// An error of a sync is never retried: the kernel may have dropped the dirty
 /// pages and answer "good" the second time.
 pub(crate) fn or_abort<T>(disk: &dyn Disk, what: &str, done: io::Result<T>) -> io::Result<T> {
-    if done.is_err() {
+    if done.as_ref().is_err_and(|fault| !NotOpened::is_cause_of(fault)) {
         disk.abort(what);
     }
     done
+}
+
+/// What was to be synced could not be opened, for want of descriptors perhaps:
+/// no sync failed, and it may be tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot be opened: {0}")]
+struct NotOpened(io::Error);
+
+impl NotOpened {
+    fn wrap(fault: io::Error) -> io::Error {
+        io::Error::new(fault.kind(), Self(fault))
+    }
+
+    fn is_cause_of(fault: &io::Error) -> bool {
+        fault.get_ref().is_some_and(|cause| cause.is::<Self>())
+    }
 }
 
 /// The directory that holds a path.
@@ -214,11 +230,11 @@ impl Disk for RealDisk {
     }
 
     fn sync_file(&self, path: &str) -> io::Result<()> {
-        File::open(self.at(path))?.sync_all()
+        File::open(self.at(path)).map_err(NotOpened::wrap)?.sync_all()
     }
 
     fn sync_directory(&self, path: &str) -> io::Result<()> {
-        File::open(self.at(path))?.sync_all()
+        File::open(self.at(path)).map_err(NotOpened::wrap)?.sync_all()
     }
 
     fn abort(&self, what: &str) {

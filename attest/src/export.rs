@@ -120,16 +120,20 @@ impl<'a> Writer<'a> {
         self.tile(made.tile, &bytes)
     }
 
-    /// Writes a tile, and deletes the partial ones that it replaces.
+    /// Writes a tile; a full one replaces its partial ones (C2SP: where a partial is
+    /// gone, the full one takes its place).
     fn tile(&mut self, tile: Tile, bytes: &[u8]) -> Result<(), ExportError> {
+        self.put(&tile.to_string(), bytes)?;
+        if !tile.is_full() {
+            // Those of smaller sizes stay: the checkpoint that stands needs them, and
+            // so may a reader who has it.
+            return Ok(());
+        }
         let partial = self.directory.join(format!("{}.p", tile.cut(256)));
         match fs::remove_dir_all(&partial) {
-            Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
-                return Err(ExportError::Write(fault));
-            }
-            _ => {}
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(ExportError::Write(fault)),
+            _ => Ok(()),
         }
-        self.put(&tile.to_string(), bytes)
     }
 
     fn note_blobs(&mut self, entry: &[u8]) {

@@ -164,10 +164,12 @@ impl Log {
         let digest = Digest::of(bytes);
         let path = blob_path(&digest);
         let disk = self.shared().disk.as_ref();
+        disk::ensure_directory(disk, disk::parent(&path)).map_err(BlobError::Io)?;
         if disk.read(&path, MAX_BLOB_LIMIT).ok().flatten().as_deref() == Some(bytes) {
+            // A run that was killed may have put it there a moment ago.
+            disk::sync_directory(disk, disk::parent(&path)).map_err(BlobError::Io)?;
             return Ok(digest);
         }
-        disk::ensure_directory(disk, disk::parent(&path)).map_err(BlobError::Io)?;
         disk::write_durably(disk, &path, bytes).map_err(BlobError::Io)?;
         Ok(digest)
     }

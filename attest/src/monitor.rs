@@ -294,7 +294,7 @@ fn judge_age(policy: &TrustPolicy, now: u64, max_age: Option<Duration>, look: &m
     let (Some(max_age), Some(head)) = (max_age, &look.memory.head) else { return };
     let age = u64::try_from(max_age.as_micros()).unwrap_or(u64::MAX);
     let since = now.saturating_sub(age);
-    if policy.witness_keys().is_empty() {
+    if !policy.asks_for_witnesses() {
         if look.memory.since < since {
             let what = format!("nothing new for more than {} s", max_age.as_secs());
             look.round.add(None, FaultKind::Stale, what);

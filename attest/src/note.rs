@@ -114,6 +114,24 @@ impl<'a> Note<'a> {
         })
     }
 
+    /// The note with one signature line of each of these keys, and no others. The
+    /// signatures are not checked here.
+    pub(crate) fn signed_by(&self, keys: &[VerifierKey]) -> String {
+        let mut note = format!("{}\n", self.text);
+        for key in keys {
+            let of = |line: &&str| {
+                let name = line.strip_prefix("\u{2014} ").and_then(|rest| rest.split_once(' '));
+                name.is_some_and(|(name, encoded)| {
+                    let bytes = STANDARD.decode(encoded.trim_end_matches('\n'));
+                    let id = bytes.ok().and_then(|bytes| bytes.first_chunk().copied());
+                    name == key.name() && id.map(u32::from_be_bytes) == Some(key.id())
+                })
+            };
+            note.extend(self.signatures.split_inclusive('\n').find(of));
+        }
+        note
+    }
+
     /// Which of the witness keys cosigned, each once, and when: of several
     /// cosignatures of one witness the latest counts.
     ///

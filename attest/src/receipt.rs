@@ -151,6 +151,16 @@ impl ReceiptFault {
     }
 }
 
+impl VerifiedReceipt {
+    /// The exit code of `troth-audit receipt`: 0, or 5 where the record is of a
+    /// version or kind that this program does not know, so that nobody can say
+    /// what was proven.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.record.record.is_some() { 0 } else { 5 }
+    }
+}
+
 /// A receipt that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedReceipt {

@@ -102,6 +102,13 @@ impl TrustPolicy {
         &self.witnesses
     }
 
+    /// Whether the quorum asks for any witness; a file may list some and ask for
+    /// none.
+    #[must_use]
+    pub fn asks_for_witnesses(&self) -> bool {
+        self.quorum.is_some()
+    }
+
     /// The name that the file gives to a witness.
     #[must_use]
     pub fn witness_name(&self, place: usize) -> &str {

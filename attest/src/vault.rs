@@ -75,7 +75,11 @@ impl Vault {
     pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Self, VaultError> {
         disk::ensure_directory(disk.as_ref(), KEYS)?;
         let pseudonyms = match read_key(disk.as_ref(), PSEUDONYMS)? {
-            Some(key) => key,
+            Some(key) => {
+                // A run that was killed may have made it a moment ago.
+                disk::sync_directory(disk.as_ref(), disk::parent(PSEUDONYMS))?;
+                key
+            }
             None => create_key(disk.as_ref(), PSEUDONYMS)?,
         };
         Ok(Self {
@@ -127,7 +131,14 @@ impl Vault {
         let disk = self.disk.as_ref();
         let path = day_path(tenant, day);
         let held = match read_day(disk, &path)? {
-            Some(held) => held,
+            Some(held) => {
+                if make {
+                    // As above: durable before its first use in this run.
+                    disk::ensure_directory(disk, disk::parent(&path))?;
+                    disk::sync_directory(disk, disk::parent(&path))?;
+                }
+                held
+            }
             None if !make => return Ok(None),
             None => {
                 disk::ensure_directory(disk, &format!("{KEYS}/{tenant}"))?;

@@ -91,10 +91,25 @@ impl Shared {
             let found = exchanges::find(self.disk.as_ref(), &file, &key);
             if let Some(known) = found.map_err(ReceiptError::Io)? {
                 self.intent(exchange, known)?;
+                self.check_outcome(exchange, known)?;
                 return Ok(known);
             }
         }
         Err(ReceiptError::NotFound)
+    }
+
+    /// The index is believed in nothing.
+    fn check_outcome(&self, exchange: &str, known: Known) -> Result<(), ReceiptError> {
+        let Some(index) = known.outcome else { return Ok(()) };
+        let entry = self.entry(index).map_err(ReceiptError::Io)?;
+        match Stored::parse(&entry).map(|stored| stored.record) {
+            Ok(Some(Record::Outcome(outcome)))
+                if outcome.exchange == exchange && outcome.intent == known.intent =>
+            {
+                Ok(())
+            }
+            _ => Err(ReceiptError::NotFound),
+        }
     }
 
     fn intent(&self, exchange: &str, known: Known) -> Result<Intent, ReceiptError> {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::disk::Disk;
+use crate::disk::{self, Disk};
 use crate::frontier::Frontier;
 use crate::hash::Hash;
 use crate::note::NoteError;
@@ -194,7 +194,16 @@ impl Recovered {
 
     /// The public head must be a prefix of what will be signed on from here.
     fn check_public(&mut self, disk: &dyn Disk, signers: &Signers) -> Result<(), OpenError> {
-        let Some(note) = disk.read(CHECKPOINT, MAX_NOTE)? else { return Ok(()) };
+        let Some(note) = disk.read(CHECKPOINT, MAX_NOTE)? else {
+            // A log has one before it has records.
+            if self.state.frontier.size() > 0 {
+                return Err(OpenError::Fork("there is no public checkpoint".to_owned()));
+            }
+            return Ok(());
+        };
+        // A run that was killed may have put it there without its name being durable;
+        // from here on it counts as public.
+        disk::sync_directory(disk, "")?;
         let signed = signers.signed(&note).map_err(foreign)?;
         self.signed.get_or_insert(signed);
         let public = Checkpoint::claimed(&note).map_err(foreign)?;

@@ -104,8 +104,10 @@ impl Sequencer {
                 Phase::Running | Phase::Failed => {}
                 Phase::Stopping => break,
                 Phase::Closing | Phase::Ending => {
-                    // `fail` has told whoever waits; the error says no more.
-                    let _ = self.finish(phase == Phase::Ending);
+                    // Nothing may say that the log was closed where it was not.
+                    if let Err(fault) = self.finish(phase == Phase::Ending) {
+                        shared.fail(&fault.to_string());
+                    }
                     break;
                 }
             }

@@ -428,3 +428,60 @@ fn many_producers_are_served_in_one_order() {
     assert!(report.is_ok(), "{report:#?}");
     assert_eq!((report.records["intent"], report.records["outcome"]), (320, 320));
 }
+
+/// A log without its public checkpoint would show the world a head of size 0.
+#[test]
+fn a_log_whose_checkpoint_is_gone_is_not_signed_on() {
+    let disk = SimDisk::default();
+    let log = open(&disk);
+    let first = begin(&log);
+    complete(&log, &exchange(1), first);
+    log.close().unwrap();
+    drop(log);
+    crate::disk::Disk::remove(&disk, "checkpoint").unwrap();
+    assert!(matches!(on_disk(&disk, StoppedClock::at(NOW)), Err(OpenError::Fork(_))));
+}
+
+/// What was not written is not told to be: a clock that ran back keeps the last
+/// records out, and the log says that it did not close.
+#[test]
+fn a_log_that_cannot_write_its_end_says_so() {
+    for end in [Log::close, Log::end] {
+        let disk = SimDisk::default();
+        let clock = StoppedClock::at(NOW);
+        let log = on_disk(&disk, Arc::clone(&clock)).unwrap();
+        begin(&log);
+        clock.set(NOW - 60_000_000);
+        assert!(matches!(end(&log), Err(CloseError::Failed(_))));
+        drop(log);
+        assert!(!audit(&disk).closed);
+        assert!(on_disk(&disk, StoppedClock::at(NOW)).is_ok());
+    }
+}
+
+/// The derived index is believed in nothing: a row that leads to another
+/// exchange's outcome leads nowhere.
+#[test]
+fn a_row_of_the_index_that_lies_opens_nothing() {
+    let disk = SimDisk::default();
+    let log = open(&disk);
+    let first = begin(&log);
+    for part in 0..6 {
+        complete_many(&log, part * 100..(part + 1) * 100, first);
+    }
+    log.close().unwrap();
+    drop(log);
+    let file = format!("derived/exchanges/{}", disk.files("derived/exchanges")[0]);
+    disk.change(&file, |bytes| {
+        // The first two rows exchange their outcomes; the checksum is made good.
+        let (one, other) = (32 + 16, 64 + 16);
+        for at in 0..8 {
+            bytes.swap(one + at, other + at);
+        }
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..28]), &bytes[32..]);
+        bytes[28..32].copy_from_slice(&crc.to_be_bytes());
+    });
+    let log = open(&disk);
+    assert!(matches!(log.receipt(&exchange(0), false), Err(ReceiptError::NotFound)));
+    assert!(log.receipt(&exchange(300), false).is_ok());
+}

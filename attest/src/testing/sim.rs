@@ -136,9 +136,15 @@ impl SimDisk {
                 Crash::Drop => inode.durable.clone(),
                 Crash::Tear(seed) => torn(inode, seed ^ place),
             };
-            inode.durable.clone_from(&inode.data);
+            if crash != Crash::Kill {
+                inode.durable.clone_from(&inode.data);
+            }
         }
-        after.durable_names.clone_from(&after.names);
+        after.durable_names = match crash {
+            // The page cache lives on, and is not yet on the disk.
+            Crash::Kill => state.durable_names.clone(),
+            Crash::Drop | Crash::Tear(_) => after.names.clone(),
+        };
         Self(Arc::new(Mutex::new(after)))
     }
 

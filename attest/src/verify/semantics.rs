@@ -116,7 +116,7 @@ impl Semantics {
                 self.calls += 1;
                 if self.open.get(intent).is_none_or(|open| open.key != *key) {
                     let what = "the tool call belongs to no open intent";
-                    faults.add(Some(index), FaultKind::Tampered, what);
+                    faults.add(Some(index), unless(self.report.unknown, FaultKind::Tampered), what);
                 }
             }
             Fact::Other(record) => self.other(index, record, keys, faults),
@@ -146,7 +146,7 @@ impl Semantics {
             Record::Close(close) => {
                 if close.intents != self.intents || close.outcomes != self.outcomes {
                     let what = "the final counts are not those of the records";
-                    faults.add(Some(index), FaultKind::Tampered, what);
+                    faults.add(Some(index), unless(self.report.unknown, FaultKind::Tampered), what);
                 }
                 self.abandon("the log was closed before its outcome", faults);
                 self.booted = false;
@@ -216,19 +216,17 @@ impl Semantics {
     }
 
     fn abandon(&mut self, what: &str, faults: &mut Faults) {
+        let kind = unless(self.report.unknown, FaultKind::Incomplete);
         for index in std::mem::take(&mut self.open).into_keys() {
-            faults.add(
-                Some(index),
-                FaultKind::Incomplete,
-                format!("an intent without outcome: {what}"),
-            );
+            faults.add(Some(index), kind, format!("an intent without outcome: {what}"));
         }
     }
 
     fn intent(&mut self, index: u64, open: Open, config: ConfigInForce, faults: &mut Faults) {
         self.intents += 1;
         if !self.booted {
-            faults.add(Some(index), FaultKind::Tampered, "an intent before any boot");
+            let kind = unless(self.report.unknown, FaultKind::Tampered);
+            faults.add(Some(index), kind, "an intent before any boot");
         }
         self.in_force(index, config, faults);
         if self.open.len() >= MAX_OPEN
@@ -259,7 +257,7 @@ impl Semantics {
             }
             None => {
                 let what = "the outcome belongs to no open intent";
-                faults.add(Some(index), FaultKind::Tampered, what);
+                faults.add(Some(index), unless(self.report.unknown, FaultKind::Tampered), what);
             }
         }
     }
@@ -279,7 +277,7 @@ impl Semantics {
         for (at, of) in named {
             if at.is_some_and(|at| self.configs.get(&at) != Some(&of)) {
                 let what = "it names a configuration that no record before it declares";
-                faults.add(Some(index), FaultKind::Tampered, what);
+                faults.add(Some(index), unless(self.report.unknown, FaultKind::Tampered), what);
                 declared = false;
             }
         }
@@ -289,6 +287,7 @@ impl Semantics {
     }
 
     fn heartbeat(&mut self, index: u64, heartbeat: &Heartbeat, faults: &mut Faults) {
+        let unknown = self.report.unknown;
         for (name, told) in &heartbeat.routes {
             let place = self.route(name);
             let Some(route) = place.and_then(|place| self.routes.get_mut(place)) else {
@@ -298,17 +297,18 @@ impl Semantics {
             route.dropped = route.dropped.saturating_add(told.dropped);
             if route.verdicts > route.intents.saturating_add(route.dropped) {
                 let what = "the heartbeats count more verdicts than there are intents";
-                faults.add(Some(index), FaultKind::Incomplete, what);
-            }
-            if route.verdicts < route.settled {
-                let what = "the heartbeats count fewer verdicts than there are outcomes";
-                faults.add(Some(index), FaultKind::Incomplete, what);
+                faults.add(Some(index), unless(unknown, FaultKind::Incomplete), what);
             }
             if told.dropped > 0 {
                 faults.add(Some(index), FaultKind::Incomplete, "records were dropped");
             }
         }
+        // Of every route, those too that it does not name.
         for route in &mut self.routes {
+            if route.verdicts < route.settled {
+                let what = "the heartbeats count fewer verdicts than there are outcomes";
+                faults.add(Some(index), FaultKind::Incomplete, what);
+            }
             route.settled = route.outcomes;
         }
     }
@@ -321,6 +321,11 @@ impl Semantics {
     /// The time of the last record.
     pub(super) fn last_time(&self) -> Option<u64> {
         self.report.last_time
+    }
+
+    /// Records that were not understood so far.
+    pub(super) fn unknown_records(&self) -> u64 {
+        self.report.unknown
     }
 
     /// What stands before a segment must be what the records before it say.
@@ -338,7 +343,7 @@ impl Semantics {
         for (index, open) in &self.open {
             if self.time.saturating_sub(open.time) > self.longest_exchange {
                 let what = "an intent without outcome, older than the longest exchange";
-                faults.add(Some(*index), FaultKind::Incomplete, what);
+                faults.add(Some(*index), unless(self.report.unknown, FaultKind::Incomplete), what);
             } else {
                 self.report.open += 1;
             }
@@ -355,6 +360,12 @@ impl Semantics {
             verdicts.map(|(verdict, count)| (verdict.as_str().to_owned(), count)).collect();
         self.report
     }
+}
+
+/// What a fault between records means where some before it were not understood:
+/// one of those may be what is missed.
+pub(super) fn unless(unknown: u64, kind: FaultKind) -> FaultKind {
+    if unknown > 0 { FaultKind::Insufficient } else { kind }
 }
 
 /// The exchanges that a heartbeat says have ended.

@@ -11,7 +11,7 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::disk::{self, Disk, RealDisk};
 use crate::hash::Hash;
 use crate::keys::{Signer, VerifierKey};
-use crate::note::NoteError;
+use crate::note::{Note, NoteError};
 use crate::proof::verify_consistency;
 use crate::trust::TrustPolicy;
 
@@ -173,7 +173,13 @@ impl Witness {
             return WitnessReply::text(422, "the consistency proof does not hold\n");
         }
         let line = self.signer.cosignature_line(&claimed.to_string(), time);
-        let note = [request.note.as_slice(), line.as_bytes()].concat();
+        // Nothing of strangers is kept: a line in this witness's own name that it
+        // never signed would make its state unreadable.
+        let Ok(note) = Note::parse(&request.note) else {
+            return WitnessReply::text(400, "not a checkpoint\n");
+        };
+        let own = note.signed_by(&self.logs);
+        let note = [own.as_bytes(), line.as_bytes()].concat();
         match self.store(&claimed.origin, &note) {
             Ok(()) => WitnessReply::text(200, line),
             Err(_) => WitnessReply::text(500, "the checkpoint cannot be stored\n"),

@@ -218,3 +218,30 @@ fn answers_of_strangers_count_for_nothing() {
         assert!(cosignatures(rude.as_bytes(), &note, &policy).is_err(), "{rude:?}");
     }
 }
+
+/// Nobody can make a witness keep what it cannot read again: lines in its own
+/// name that it never signed, or more lines than anybody reads.
+#[test]
+fn lines_of_strangers_are_not_kept() {
+    let disk = SimDisk::default();
+    let witness = witness(&disk);
+    let stranger = Signer::generate("example.com/w2", [9; 32]).unwrap();
+    let text = String::from_utf8(note(7)).unwrap();
+    let text = &text[..text.find("\n\n").unwrap() + 1];
+    let forged = signer().cosignature_line("another\n", 5);
+    let grease: String = (0..61).map(|time| stranger.cosignature_line(text, time)).collect();
+    let again = String::from_utf8(note(7)).unwrap();
+    let again = again[again.rfind('\u{2014}').unwrap()..].to_owned();
+    assert_eq!(witness.add_checkpoint(&request(0, 7), 1).status, 200);
+    for more in [forged, grease, again] {
+        let note = [note(7), more.into_bytes()].concat();
+        let body = AddCheckpoint { old: 7, proof: Vec::new(), note }.to_bytes();
+        let answered = witness.add_checkpoint(&body, 2).status;
+        assert!([200, 400].contains(&answered), "{answered}");
+        assert_eq!(witness.add_checkpoint(&request(7, 7), 3).status, 200);
+        assert!(
+            Witness::on(signer(), vec![log().verifier()], Arc::new(disk.clone()), None).is_ok()
+        );
+    }
+    assert_eq!(witness.add_checkpoint(&request(7, 9), 4).status, 200);
+}

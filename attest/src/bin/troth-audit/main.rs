@@ -114,9 +114,6 @@ fn run_verify(args: &args::Verify) -> anyhow::Result<u8> {
     if let Some(before) = &args.follows {
         // It has ended, so nothing of it is ever new.
         let before = verified(&LogArg { log: before.clone() }, &policy, &options)?;
-        if !before.is_ok() {
-            return tell(&before, args.json);
-        }
         options.follows = Some(Box::new(before));
     }
     options.fresh_since = age.map(|age| SystemClock.now_micros().saturating_sub(age));
@@ -149,7 +146,11 @@ fn run_receipt(args: &args::Receipt) -> anyhow::Result<u8> {
         Ok(receipt) => receipt,
         Err(fault) => {
             if args.json {
-                let status = if fault.exit_code() == 3 { "unwitnessed" } else { "tampered" };
+                let status = match fault.exit_code() {
+                    3 => "unwitnessed",
+                    BAD_USAGE => "no_record",
+                    _ => "tampered",
+                };
                 let what = fault.to_string();
                 output::json(&json!({ "status": status, "faults": [{ "what": what }] }))?;
             } else {
@@ -167,13 +168,14 @@ fn run_receipt(args: &args::Receipt) -> anyhow::Result<u8> {
         confirmed.push((field.clone(), same));
     }
     let holds = confirmed.iter().all(|(_, same)| *same);
+    let code = if holds { receipt.exit_code() } else { 1 };
     if args.json {
         let checkpoint = &receipt.head.checkpoint;
         let record = Stored::json(&receipt.entry).ok();
         let content: serde_json::Map<_, _> =
             confirmed.iter().map(|(field, same)| (field.clone(), json!(same))).collect();
         output::json(&json!({
-            "status": if holds { "ok" } else { "tampered" },
+            "status": output::receipt_status(code),
             "origin": checkpoint.origin,
             "index": receipt.index,
             "size": checkpoint.size,
@@ -184,9 +186,9 @@ fn run_receipt(args: &args::Receipt) -> anyhow::Result<u8> {
             "faults": [],
         }))?;
     } else {
-        output::receipt(&receipt, &confirmed)?;
+        output::receipt(&receipt, &confirmed, code)?;
     }
-    Ok(if holds { 0 } else { 1 })
+    Ok(code)
 }
 
 fn run_show(args: &args::Show) -> anyhow::Result<u8> {

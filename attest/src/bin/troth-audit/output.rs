@@ -127,7 +127,11 @@ pub(crate) fn report(report: &Report) -> io::Result<()> {
 }
 
 /// A receipt that holds, for people.
-pub(crate) fn receipt(receipt: &VerifiedReceipt, confirmed: &[(String, bool)]) -> io::Result<()> {
+pub(crate) fn receipt(
+    receipt: &VerifiedReceipt,
+    confirmed: &[(String, bool)],
+    code: u8,
+) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let checkpoint = &receipt.head.checkpoint;
     writeln!(out, "log        {}", checkpoint.origin)?;
@@ -155,8 +159,16 @@ pub(crate) fn receipt(receipt: &VerifiedReceipt, confirmed: &[(String, bool)]) -
         let word = if *same { "confirmed" } else { "DIFFERS" };
         writeln!(out, "content    {field}: {word}")?;
     }
-    let all = confirmed.iter().all(|(_, same)| *same);
-    writeln!(out, "status     {}", if all { "ok" } else { "tampered" })
+    writeln!(out, "status     {}", receipt_status(code))
+}
+
+/// One word for what a receipt came to.
+pub(crate) fn receipt_status(code: u8) -> &'static str {
+    match code {
+        0 => "ok",
+        5 => "insufficient",
+        _ => "tampered",
+    }
 }
 
 /// A look of a monitor, for people: one line.

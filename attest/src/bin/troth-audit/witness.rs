@@ -110,8 +110,14 @@ fn talk(mut stream: TcpStream, witness: &Witness) -> std::io::Result<()> {
     );
     stream.write_all(&[head.as_bytes(), &reply.body].concat())?;
     stream.shutdown(Shutdown::Write)?;
-    // What a peer has still sent must not make the answer a reset.
-    stream.take(REQUEST_BYTES as u64).read_to_end(&mut Vec::new())?;
+    // What a peer has still sent must not make the answer a reset; one that
+    // trickles is not waited for longer than for a request.
+    let mut packet = [0; 8192];
+    for _ in 0..PACKETS {
+        if stream.read(&mut packet)? == 0 {
+            break;
+        }
+    }
     Ok(())
 }
 

@@ -32,6 +32,15 @@ fn a_key_changes_with_an_overlap() {
     let early = log.receipt(&exchange(1), false).unwrap();
     drop(log);
 
+    // What witnesses saw of the old key's head stays true under the new one.
+    let log = open(&disk);
+    let head = log.published_head().unwrap();
+    let checkpoint = String::from_utf8(head.note).unwrap();
+    let anchor = Record::Anchor(Anchor { checkpoint, ..Anchor::default() });
+    log.append(anchor).unwrap().wait().unwrap();
+    log.close().unwrap();
+    drop(log);
+
     // Another key alone is refused, and the refusal says how to change keys.
     let refused = opened(&disk, next(), None).unwrap_err();
     assert!(refused.to_string().contains("previous_key"), "{refused}");

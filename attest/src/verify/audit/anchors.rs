@@ -3,8 +3,9 @@
 
 use std::io;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::hash::Hash;
+use crate::note::NoteError;
 use crate::proof::{prove_consistency, verify_consistency};
 use crate::record::Anchor;
 use crate::tile::{TILE_WIDTH, Tile, split_hashes, tile_root};
@@ -18,23 +19,33 @@ impl Audit<'_> {
     /// An `anchor` record: its checkpoint is the log's own, and of a size that
     /// the log had.
     pub(super) fn anchor(&mut self, index: u64, anchor: &Anchor) {
-        let head = match Checkpoint::verify(anchor.checkpoint.as_bytes(), self.policy) {
-            Ok(head) => head,
+        let note = anchor.checkpoint.as_bytes();
+        let read = match Checkpoint::verify(note, self.policy) {
+            Ok(head) => Ok((head.checkpoint, head.quorum && self.policy.asks_for_witnesses())),
+            // Signed with a former key: its root is held to the tree, and that is all
+            // that it is worth.
+            Err(CheckpointError::Note(NoteError::NoKnownKey)) => {
+                Checkpoint::claimed(note).map(|claimed| (claimed, false))
+            }
+            Err(fault) => Err(fault),
+        };
+        let (anchored, witnessed) = match read {
+            Ok(read) => read,
             Err(fault) => {
                 let what = format!("the anchor: {fault}");
                 return self.fault(Some(index), FaultKind::Tampered, what);
             }
         };
         let own = self.head.as_ref();
-        let own = own.is_none_or(|own| own.checkpoint.origin == head.checkpoint.origin);
-        if !own || head.checkpoint.size > index {
+        let own = own.is_none_or(|own| own.checkpoint.origin == anchored.origin);
+        if !own || anchored.size > index {
             let what = "the anchor is of another log, or of a size that the log had not yet";
             return self.fault(Some(index), FaultKind::Tampered, what);
         }
-        if head.quorum && !self.policy.witness_keys().is_empty() {
-            self.semantics.anchored(head.checkpoint.size);
+        if witnessed {
+            self.semantics.anchored(anchored.size);
         }
-        self.checks.push_back(Check::Anchor(index, head.checkpoint));
+        self.checks.push_back(Check::Anchor(index, anchored));
     }
 
     /// Remembers the root at the head of a frame: the tiles over it may not be
@@ -83,17 +94,19 @@ impl Audit<'_> {
     /// Whether there is anything newer than the caller asks for.
     pub(super) fn judge_age(&mut self) {
         let (Some(since), Some(head)) = (self.options.fresh_since, &self.head) else { return };
-        let fresh = if self.policy.witness_keys().is_empty() {
-            self.semantics.last_time().is_some_and(|time| time >= since)
+        let (fresh, what) = if self.policy.asks_for_witnesses() {
+            let fresh = self.policy.satisfied_since(&head.witnesses, since / 1_000_000);
+            (fresh, "the quorum's cosignatures are older than was asked for")
+        } else if let Some(time) = self.semantics.last_time() {
+            (time >= since, "the last record is older than was asked for")
         } else {
-            self.policy.satisfied_since(&head.witnesses, since / 1_000_000)
+            if self.tree.size() > 0 {
+                let what = "no record was read that would tell how old the log is";
+                self.fault(None, FaultKind::Insufficient, what);
+            }
+            return;
         };
         if !fresh {
-            let what = if self.policy.witness_keys().is_empty() {
-                "the last record is older than was asked for"
-            } else {
-                "the quorum's cosignatures are older than was asked for"
-            };
             self.fault(None, FaultKind::Stale, what);
         }
     }

@@ -46,8 +46,19 @@ impl Audit<'_> {
     /// Whether the log goes on from where the one before it ended.
     pub(super) fn judge_chain(&mut self) {
         let Some(before) = &self.options.follows else { return };
+        if !before.is_ok() {
+            let gravest = before.faults.iter().map(|fault| fault.kind).min();
+            let what = format!("the log that this one follows is {}", before.status);
+            self.fault(None, gravest.unwrap_or(FaultKind::Tampered), what);
+            return;
+        }
         if !before.ended {
             self.fault(None, FaultKind::Incomplete, "the log that this one follows has not ended");
+            return;
+        }
+        if !self.booted {
+            let what = "no boot was read that would name the log before";
+            self.fault(None, FaultKind::Insufficient, what);
             return;
         }
         let goes_on = self.follows.as_ref().is_some_and(|follows| {

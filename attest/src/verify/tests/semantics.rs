@@ -58,6 +58,10 @@ fn beat(counters: RouteCounters) -> Record {
     Record::Heartbeat(Heartbeat { routes, ..Heartbeat::default() })
 }
 
+fn nothing_beats() -> Record {
+    Record::Heartbeat(Heartbeat::default())
+}
+
 fn end() -> Record {
     Record::Close(Close { end: true, ..Close::default() })
 }
@@ -128,6 +132,11 @@ fn rules_between_records() {
             vec![started(1), ended(1, 4), beat(blocked(0)), beat(blocked(0))],
             2,
         ),
+        (
+            "heartbeats that leave a route out",
+            vec![started(1), ended(1, 4), nothing_beats(), nothing_beats()],
+            2,
+        ),
         ("dropped records", vec![started(1), ended(1, 4), beat(dropped)], 2),
     ] {
         let mut records = preamble();
@@ -165,6 +174,19 @@ fn what_is_newer_than_the_auditor_is_counted_and_not_judged() {
     entries.push(format!(r#"{{"kind":"intent","time":{},"v":2}}"#, NOW + 9).into_bytes());
     let newer = report(&of_entries(&entries));
     assert_eq!((newer.exit_code, newer.unknown, newer.fault_count), (5, 2, 1));
+    // What those before may explain is not judged either: an outcome without an
+    // intent, a configuration that nobody declared, counts.
+    let mut late_config = intent(&exchange(1), 1);
+    late_config.config.model = Some(4);
+    let after = [ended(1, 5), Record::Intent(late_config), close(7, 7)];
+    let mut explained = entries.clone();
+    for (record, time) in after.into_iter().zip(NOW + 10..) {
+        let mut entry = Vec::new();
+        Encoded::new(record).unwrap().stamp(time, &mut entry);
+        explained.push(entry);
+    }
+    let report_of = report(&of_entries(&explained));
+    assert_eq!(report_of.exit_code, 5, "{:?}", report_of.faults);
     // The gravest fault decides, and what is no record at all is grave.
     entries.push(b"{\"kind\": \"hologram\"}".to_vec());
     assert_eq!(report(&of_entries(&entries)).exit_code, 1);
