@@ -37,7 +37,7 @@ bench: runtime ## added latency and throughput beside nginx and no proxy; the lo
 		$(CARGO) bench $(CARGO_FLAGS) -p troth-attest --bench engine --bench receipts --bench verify
 
 chaos: runtime venv tools ## the long form of the fault tests: every byte, many kills; in release
-	$(CARGO) build $(CARGO_FLAGS) --release --workspace --lib --bins --tests
+	$(CARGO) build $(CARGO_FLAGS) --release --workspace --lib --bins --tests --examples
 	TROTH_CHAOS=1 $(CARGO) test $(CARGO_FLAGS) --release --workspace --lib --bins --tests -- chaos --nocapture
 
 fuzz: ## fuzz the log's parsers for FUZZ_SECONDS each (20; the long form is 600), on nightly
