@@ -10,7 +10,7 @@ mod refusal;
 mod request;
 
 pub(crate) use answer::{answer, replace_choices, silence_logprobs};
-pub(crate) use chunk::{Chunk, Lane, chunk};
+pub(crate) use chunk::{Chunk, Lane, Slot, chunk};
 pub(crate) use refusal::{error_body, error_event, final_chunk, text_chunk};
 pub(crate) use request::{chat_request, listing};
 

@@ -30,6 +30,7 @@ pub(super) struct LaneState {
     pub(super) length: usize,
     /// Everything before this byte is cleared by the rules.
     ruled: usize,
+    finished: bool,
     wants: Scores,
     /// The classifiers have spoken about everything before this byte.
     scored: usize,
@@ -63,6 +64,7 @@ impl LaneState {
             hold: bundle.hold(channel),
             length: 0,
             ruled: 0,
+            finished: false,
             wants,
             scored: 0,
             kept: String::new(),
@@ -100,6 +102,11 @@ impl LaneState {
 
     /// The end of the text.
     pub(super) fn finish(&mut self) -> Vec<Finding> {
+        // The rules have said all that they will say about what had come by the
+        // first end; what came after it has no verdict and stays held.
+        if std::mem::replace(&mut self.finished, true) {
+            return Vec::new();
+        }
         let cleared = self.hold.finish();
         self.ruled = cleared.upto.max(self.length);
         self.pending.extend(cleared.findings);
@@ -123,9 +130,9 @@ impl LaneState {
         }
     }
 
-    /// Whether the text was cut off.
-    pub(super) const fn is_cut(&self) -> bool {
-        self.cut.is_some()
+    /// Whether the text was cut at `at` or before it.
+    pub(super) fn is_cut_off(&self, at: usize) -> bool {
+        self.cut.is_some_and(|cut| cut <= at)
     }
 
     /// Whether nothing of it waits for the classifiers.
@@ -200,6 +207,10 @@ impl LaneState {
         }
         let marker = redact::marker(&finding.category);
         redact::add(&mut self.redactions, Redaction { span: finding.span.clone(), marker });
+        if let Some(cut) = self.cut {
+            // It may reach over the cut, which then moves to its beginning.
+            self.cut(cut);
+        }
     }
 
     /// What of `fragment` is replaced, and by what: the marker stands in the

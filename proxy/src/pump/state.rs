@@ -12,7 +12,7 @@ use troth_attest::Enforcement;
 use troth_policies::{Action, Channel, Finding, Origin, Resource, Segment, Verdict};
 
 use super::{
-    call::{CallState, Calls},
+    call::Calls,
     lane::{LaneState, Scores},
     queue::{Held, Part, Queue},
 };
@@ -22,7 +22,7 @@ use crate::{
     coverage::{Look, Row},
     dialect::{
         ToolCall,
-        openai::{self, Chunk, Lane},
+        openai::{self, Chunk, Lane, Slot},
     },
     json,
     judge::{CallVerdict, Judgement},
@@ -66,10 +66,10 @@ pub(super) type Scoring = Pin<Box<dyn Future<Output = Scored> + Send>>;
 /// A classifier's answer.
 #[derive(Debug)]
 pub(super) struct Scored {
-    lane: Lane,
-    start: usize,
-    upto: usize,
-    weighed: Result<Weighed, OnDeadline>,
+    pub(super) lane: Lane,
+    pub(super) start: usize,
+    pub(super) upto: usize,
+    pub(super) weighed: Result<Weighed, OnDeadline>,
 }
 
 /// The state of one stream.
@@ -94,12 +94,15 @@ pub(super) struct State {
     covered: bool,
     /// The event under way holds something refused that cannot be taken out.
     barred: bool,
+    /// Classifiers are asked. Tests say so and answer themselves.
+    pub(super) scores: bool,
     ending: Option<Ending>,
 }
 
 impl State {
     pub(super) fn new(answer: Answer, ledger: Ledger) -> Self {
         let limit = answer.gateway.limits().event_bytes;
+        let scores = answer.gateway.screener.models().is_some();
         Self {
             answer,
             ledger,
@@ -116,6 +119,7 @@ impl State {
             done: false,
             covered: false,
             barred: false,
+            scores,
             ending: None,
         }
     }
@@ -247,6 +251,12 @@ impl State {
                 self.block("two tool calls under one index");
             }
         }
+        for (choice, call, slot) in chunk.slots {
+            let state = self.calls.entry((choice, call)).or_default();
+            if *state.slot.get_or_insert(slot) != slot {
+                self.block("a tool call with two sets of arguments");
+            }
+        }
         if let Some(why) = chunk.ambiguous {
             self.block(why);
         }
@@ -254,9 +264,10 @@ impl State {
             let span = self.grow(&fragment.lane, &fragment.text);
             if let Lane::Call { choice, call } = &fragment.lane {
                 let state = self.calls.entry((*choice, *call)).or_default();
-                if state.judged {
-                    // Arguments that go on after their verdict would run
-                    // unjudged.
+                if state.judged || self.calls_ended.contains(&fragment.lane) {
+                    // Arguments that go on after their verdict, or while the
+                    // scores of what is taken for all of them are awaited,
+                    // would run unjudged.
                     self.block("a tool call that goes on after its end");
                 } else {
                     state.arguments.push_str(&fragment.text);
@@ -290,7 +301,7 @@ impl State {
     fn grow(&mut self, lane: &Lane, text: &str) -> std::ops::Range<usize> {
         let screener = &self.answer.gateway.screener;
         let bundle = screener.bundle();
-        let scores = screener.models().is_some() && bundle.wants_scores(lane.channel());
+        let scores = self.scores && bundle.wants_scores(lane.channel());
         // A tool call is judged whole: it never races.
         let races = self.races() && !matches!(lane, Lane::Call { .. });
         let wants = match (scores, races) {
@@ -318,11 +329,12 @@ impl State {
             return;
         }
         // One by one, in the order of their beginnings: the verdict on a stream
-        // does not depend on which of them came in one packet. After a lane was
-        // cut its later findings change nothing; other lanes' still do.
+        // does not depend on which of them came in one packet. What a lane was
+        // cut before changes nothing any more; what stands before the cut, as
+        // a classifier says later than the rules do, and other lanes' text do.
         for finding in findings {
-            if self.lanes.get(lane).is_some_and(LaneState::is_cut) {
-                return;
+            if self.lanes.get(lane).is_some_and(|state| state.is_cut_off(finding.span.start)) {
+                continue;
             }
             self.ledger.found(&finding, lane.channel());
             let one = std::slice::from_ref(&finding);
@@ -391,9 +403,13 @@ impl State {
         }
         let Some(state) = self.calls.get_mut(&(choice, call)) else { return };
         state.judged = true;
-        let CallState { name, arguments, findings, .. } = state;
-        let (made, findings) =
-            (ToolCall::new(name.clone(), arguments.clone(), choice), std::mem::take(findings));
+        let (name, arguments) = (state.name.clone(), state.arguments.clone());
+        let findings = std::mem::take(&mut state.findings);
+        let made = if state.slot.is_some_and(Slot::is_custom) {
+            ToolCall::custom(name, arguments, choice)
+        } else {
+            ToolCall::new(name, arguments, choice)
+        };
         // Escapes inside the arguments hide what they say: the decoded strings
         // are read too, as in a whole answer.
         let inner = self.inner_findings(&made);
@@ -496,7 +512,7 @@ impl State {
     /// all that is left.
     pub(super) fn due(&mut self, end: bool) -> Vec<Scoring> {
         let screener = &self.answer.gateway.screener;
-        if screener.models().is_none() {
+        if !self.scores {
             return Vec::new();
         }
         let mut due: Vec<Scoring> = Vec::new();

@@ -135,13 +135,15 @@ fn message(
         let voice = Voice { channel: channel_of(&key.value), ..voice.clone() };
         match key.value.as_str() {
             "tool_calls" => {
-                for (index, call) in value.items().iter().enumerate() {
+                let calls_made = value.items().iter().enumerate();
+                for (index, call) in calls_made.filter(|(_, call)| !call.is_null()) {
                     tool_call(walk, calls, call, &format!("{below}/{index}"), &voice);
                 }
                 if value.items().is_empty() {
                     walk.all(value, &below, &voice, true);
                 }
             }
+            "function_call" if value.is_null() => {}
             "function_call" => tool_call(walk, calls, value, &below, &voice),
             "audio" => {
                 for (key, value) in value.members() {
@@ -169,18 +171,28 @@ fn tool_call(
     pointer: &str,
     voice: &Voice,
 ) {
-    let function = ["function", "custom"].iter().find_map(|kind| call.member(kind)).unwrap_or(call);
-    let text = |key: &str| function.member(key).and_then(Node::as_str).map(str::to_owned);
+    let (function, custom) = (call.given("function"), call.given("custom"));
+    let made_of = function.or(custom).unwrap_or(call);
+    let text = |key: &str| made_of.member(key).and_then(Node::as_str).map(str::to_owned);
     let name = text("name").unwrap_or_default();
-    let raw = text("arguments").or_else(|| text("input")).unwrap_or_default();
     let mut voice = voice.clone();
     voice.tool = Some(name.clone());
     walk.calls(call, pointer, &voice);
+    let choice = voice.choice.unwrap_or(0);
+    let mut made = match (text("arguments"), text("input")) {
+        (None, Some(input)) if function.is_none() && custom.is_some() => {
+            ToolCall::custom(name, input, choice)
+        }
+        (arguments, input) => ToolCall::new(name, arguments.or(input).unwrap_or_default(), choice),
+    };
+    // Two names or two sets of arguments for one call: which one runs is the
+    // client's guess.
+    let said = [Some(call), function, custom].into_iter().flatten();
+    let said = said.flat_map(|node| [node.given("arguments"), node.given("input")]).flatten();
+    made.ambiguous |= function.is_some() && custom.is_some() || said.count() > 1;
     // A dialect that sends arguments as an object is judged all the same.
-    let mut made = ToolCall::new(name, raw, voice.choice.unwrap_or(0));
-    // Two names for one call: which one runs is the client's guess.
-    made.ambiguous |= call.member("function").is_some() && call.member("custom").is_some();
-    if let Some(arguments) = function.member("arguments").filter(|node| node.as_str().is_none()) {
+    let other = ["arguments", "input"].iter().find_map(|key| made_of.given(key));
+    if let Some(arguments) = other.filter(|node| node.as_str().is_none()) {
         made.arguments = arguments.to_value();
     }
     calls.push(made);

@@ -160,6 +160,44 @@ fn an_answer_is_taken_apart_choice_by_choice() {
 }
 
 #[test]
+fn what_is_null_is_no_tool_call() {
+    let said = json!({ "role": "assistant", "content": "hello", "function_call": null,
+        "tool_calls": [null] });
+    let whole = json!({ "choices": [{ "index": 0, "message": said }] });
+    assert_eq!(answer(&document(&whole)).unwrap().calls.len(), 0);
+    let streamed = json!({ "choices": [{ "index": 0, "delta": said }] });
+    let chunk = chunk(&document(&streamed).root).unwrap();
+    assert_eq!((chunk.names, chunk.ambiguous), (vec![], None));
+    let call = json!({ "choices": [{ "index": 0, "message": { "tool_calls": [
+        { "id": "c", "type": "function", "custom": null,
+          "function": { "name": "f", "arguments": "{}" } }] } }] });
+    let calls = answer(&document(&call)).unwrap().calls;
+    assert_eq!((calls[0].name.as_str(), calls[0].ambiguous), ("f", false));
+}
+
+#[test]
+fn a_custom_tool_takes_text() {
+    for (call, arguments, ambiguous) in [
+        (json!({ "custom": { "name": "f", "input": "ls -l" } }), json!("ls -l"), false),
+        (json!({ "custom": { "name": "f", "input": "7" } }), json!("7"), false),
+        (json!({ "custom": { "name": "f", "input": "{\"a\":1}" } }), json!({ "a": 1 }), false),
+        (
+            json!({ "custom": { "name": "f", "input": "{\"a\":1,\"a\":2}" } }),
+            json!("{\"a\":1,\"a\":2}"),
+            true,
+        ),
+        (json!({ "custom": { "name": "f", "arguments": "ls" } }), json!("ls"), true),
+        (json!({ "function": { "name": "f", "input": "ls" } }), json!("ls"), true),
+        (json!({ "custom": { "name": "f", "input": "ls", "arguments": "{}" } }), json!({}), true),
+        (json!({ "input": "ls", "function": { "name": "f", "arguments": "{}" } }), json!({}), true),
+    ] {
+        let said = json!({ "choices": [{ "message": { "tool_calls": [call] } }] });
+        let calls = answer(&document(&said)).unwrap().calls;
+        assert_eq!((&calls[0].arguments, calls[0].ambiguous), (&arguments, ambiguous), "{call}");
+    }
+}
+
+#[test]
 fn a_chunk_is_taken_apart_lane_by_lane() {
     let value = json!({
         "id": "x", "obfuscation": "pad",
