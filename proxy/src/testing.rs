@@ -2,12 +2,14 @@
 
 use std::{path::Path, sync::Arc};
 
+use troth_attest::{Log, LogConfig, Signer, SystemClock};
 use troth_policies::{Bundle, Principal, Source, Trace};
 
 use crate::{
     answer::Answer,
     boot, config,
     dialect::Endpoint,
+    evidence::{Opened, Witnessed},
     gateway::Gateway,
     ledger::{Ledger, Opening},
     screener::Screener,
@@ -16,6 +18,8 @@ use crate::{
     upstream::Client,
 };
 
+/// The log of [`opened`].
+pub(crate) const ORIGIN: &str = "example.com/troth/test";
 const CONFIGURATION: &str = r#"
 version = 1
 [[route]]
@@ -46,22 +50,35 @@ pub(crate) fn gateway() -> Arc<Gateway> {
     Arc::new(Gateway { config, screener, evidence: Vec::new(), client, shared })
 }
 
-/// An answer under way, and its account.
-pub(crate) fn answer(gateway: &Arc<Gateway>) -> (Answer, Ledger) {
-    let route = gateway.config.routes.first().unwrap().clone();
-    let exchange: Arc<str> = "0".into();
-    let principal = Arc::new(Principal::anonymous());
-    let opening = Opening {
-        exchange: exchange.clone(),
-        route: route.clone(),
+/// A log in `directory`.
+pub(crate) fn opened(directory: &Path) -> Opened {
+    let signer = Signer::generate(ORIGIN, [1; 32]).unwrap();
+    let log = LogConfig::new(directory, ORIGIN, signer);
+    let log = Log::open(log, Arc::new(SystemClock)).unwrap();
+    Opened { log, pulse: Arc::default(), witnesses: Witnessed::new().1 }
+}
+
+/// What an exchange begins with.
+pub(crate) fn opening(gateway: &Gateway) -> Opening {
+    let principal = Principal::anonymous();
+    Opening {
+        exchange: "0".into(),
+        route: gateway.config.routes.first().unwrap().clone(),
         dialect: "openai-chat",
         model: None,
-        tenant: principal.tenant.clone(),
-        principal: principal.id.clone(),
+        tenant: principal.tenant,
+        principal: principal.id,
         action: "prompt",
         overlap: false,
         patience: gateway.limits().commit_timeout(),
-    };
+    }
+}
+
+/// An answer under way, and its account.
+pub(crate) fn answer(gateway: &Arc<Gateway>) -> (Answer, Ledger) {
+    let opening = opening(gateway);
+    let (exchange, route) = (opening.exchange.clone(), opening.route.clone());
+    let principal = Arc::new(Principal::anonymous());
     let ledger = Ledger::open(opening, None, gateway.shared.tasks.clone(), b"").unwrap();
     let endpoint = Endpoint::ChatCompletions;
     let admission = Arc::new(Admission { exchange, route, endpoint, principal });
