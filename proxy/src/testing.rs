@@ -18,6 +18,8 @@ use crate::{
     upstream::Client,
 };
 
+/// Bytes of an encoded run that [`bundle`] looks into.
+pub(crate) const RUN_BYTES: usize = 256;
 /// The log of [`opened`].
 pub(crate) const ORIGIN: &str = "example.com/troth/test";
 const CONFIGURATION: &str = r#"
@@ -32,9 +34,8 @@ dangerous_unlogged = true
 dangerous_off = true
 "#;
 
-/// A gateway with the bundle of `testdata/bundle`.
-pub(crate) fn gateway() -> Arc<Gateway> {
-    let config = config::read(Path::new("troth.toml"), CONFIGURATION, &|_| None).unwrap();
+/// The bundle of `testdata/bundle`.
+pub(crate) fn bundle() -> Bundle {
     let mut source = Source::new();
     for (path, text) in [
         ("bundle.toml", include_str!("../testdata/bundle/bundle.toml")),
@@ -43,10 +44,15 @@ pub(crate) fn gateway() -> Arc<Gateway> {
     ] {
         source.insert(path, text.as_bytes().to_vec());
     }
-    let bundle = Bundle::compile(&source).map_err(|faults| faults.to_string()).unwrap().bundle;
+    Bundle::compile(&source).map_err(|faults| faults.to_string()).unwrap().bundle
+}
+
+/// A gateway with [`bundle`].
+pub(crate) fn gateway() -> Arc<Gateway> {
+    let config = config::read(Path::new("troth.toml"), CONFIGURATION, &|_| None).unwrap();
     let shared = boot::shared(&config, Tasks::default());
     let client = Client::new(&config.limits);
-    let screener = Screener::new(bundle, None, 0);
+    let screener = Screener::new(bundle(), None, 0);
     Arc::new(Gateway { config, screener, evidence: Vec::new(), client, shared })
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use troth_policies::{Bundle, Channel, Finding, Hold};
+use troth_policies::{Bundle, Channel, Cleared, Finding, Hold};
 
 use crate::{
     dialect::openai::Lane,
@@ -30,6 +30,8 @@ pub(super) struct LaneState {
     pub(super) length: usize,
     /// Everything before this byte is cleared by the rules.
     ruled: usize,
+    /// Bytes that a bound kept the rules from seeing.
+    skipped: u64,
     finished: bool,
     wants: Scores,
     /// The classifiers have spoken about everything before this byte.
@@ -64,6 +66,7 @@ impl LaneState {
             hold: bundle.hold(channel),
             length: 0,
             ruled: 0,
+            skipped: 0,
             finished: false,
             wants,
             scored: 0,
@@ -87,6 +90,7 @@ impl LaneState {
         }
         let cleared = self.hold.push(text);
         self.ruled = cleared.upto;
+        self.skipped += skipped(&cleared);
         self.pending.extend(cleared.findings);
         self.ripe()
     }
@@ -109,6 +113,7 @@ impl LaneState {
         }
         let cleared = self.hold.finish();
         self.ruled = cleared.upto.max(self.length);
+        self.skipped += skipped(&cleared);
         self.pending.extend(cleared.findings);
         self.ripe()
     }
@@ -128,6 +133,12 @@ impl LaneState {
             Scores::Unwanted => self.ruled,
             Scores::Gate | Scores::Race => self.scored.min(self.ruled),
         }
+    }
+
+    /// Bytes that the rules did not see, or that came after the end.
+    pub(super) fn skipped(&self) -> u64 {
+        let late = if self.finished { self.length.saturating_sub(self.ruled) } else { 0 };
+        self.skipped + late as u64
     }
 
     /// Whether the text was cut at `at` or before it.
@@ -228,6 +239,10 @@ impl LaneState {
             })
             .collect()
     }
+}
+
+fn skipped(cleared: &Cleared) -> u64 {
+    cleared.skipped.iter().map(|skip| skip.bytes).sum()
 }
 
 /// The byte after the first sentence of `text`: after its end sign, or at a

@@ -140,12 +140,12 @@ impl State {
         if self.received > self.answer.gateway.limits().response_bytes {
             return Err(Ending::Unreadable("the stream is larger than `response_bytes`"));
         }
-        let events = self
-            .parser
-            .push(data)
-            .map_err(|_| Ending::Unreadable("an event is too large or not UTF-8"))?;
+        let events = self.parser.push(data).map_err(unreadable)?;
         for event in events {
             self.event(event)?;
+            if self.choices.len() > openai::CHOICES || self.calls.len() > openai::CALLS {
+                return Err(Ending::Unreadable("more choices or tool calls than anybody asks for"));
+            }
             if self.ending.is_some() {
                 return Ok(self.done);
             }
@@ -165,7 +165,7 @@ impl State {
     /// What came after the last blank line, the ends of all lanes, the calls
     /// that nobody finished.
     pub(super) fn finish_lanes(&mut self) -> Result<(), Ending> {
-        let tail = self.parser.finish().map_err(|_| Ending::Unreadable("it is not UTF-8"))?;
+        let tail = self.parser.finish().map_err(unreadable)?;
         if let Some(event) = tail {
             self.event(event)?;
         }
@@ -631,9 +631,8 @@ impl State {
         for state in self.lanes.values() {
             let bytes = state.length as u64;
             self.ledger.coverage.decoded_more(state.channel, 1, state.length);
-            let rules = self.ledger.coverage.row(state.channel, RULES);
-            rules.segments += 1;
-            rules.bytes += bytes;
+            let look = Look::Read { tokens: 0, truncated: state.skipped() };
+            self.ledger.coverage.looked(state.channel, RULES, state.length, look);
             if let Some(name) = models.as_ref().filter(|_| bundle.wants_scores(state.channel)) {
                 let row: &mut Row = self.ledger.coverage.row(state.channel, name);
                 let seen = (state.scored() as u64).saturating_sub(state.unseen);
@@ -649,6 +648,14 @@ impl State {
             }
         }
     }
+}
+
+const fn unreadable(fault: sse::StreamFault) -> Ending {
+    Ending::Unreadable(match fault {
+        sse::StreamFault::TooLarge { .. } => "an event is too large",
+        sse::StreamFault::NotUtf8 => "an event is not UTF-8",
+        sse::StreamFault::UnknownField => "an event has a field that no standard names",
+    })
 }
 
 fn strings<'a>(value: &'a serde_json::Value, out: &mut Vec<&'a str>) {
@@ -668,7 +675,7 @@ fn strings<'a>(value: &'a serde_json::Value, out: &mut Vec<&'a str>) {
 /// Bytes of events for each byte of `hold_bytes`.
 const EVENT_WEIGHT: usize = 64;
 /// Lanes of one stream.
-const LANES: usize = 1024;
+const LANES: usize = 4096;
 const DONE: &str = "[DONE]";
 /// Texts that stand alone and are remembered, so that an id is read once.
 const SEEN_TEXTS: usize = 1024;

@@ -361,6 +361,61 @@ fn tokens_go_with_the_text_that_they_repeat() {
 }
 
 #[test]
+fn choices_and_calls_of_a_stream_are_bounded() {
+    let said = |many: u64, call: bool| {
+        let each = (0..many).map(|at| {
+            let made = json!({ "tool_calls": [{ "index": at, "function": { "name": "f" } }] });
+            if call { chunk(0, made, None) } else { chunk(at, json!({ "content": "a" }), None) }
+        });
+        let (answer, ledger) = testing::answer(&GATEWAY);
+        State::new(answer, ledger).packet(&each.collect::<Vec<_>>().concat()).is_ok()
+    };
+    let (choices, calls) = (openai::CHOICES as u64, openai::CALLS as u64);
+    assert!(said(choices, false) && !said(choices + 1, false));
+    assert!(said(calls, true) && !said(calls + 1, true));
+}
+
+#[test]
+fn coverage_tells_what_the_rules_did_not_see() {
+    let run = format!("x{}", "aWdub3Jl".repeat(testing::RUN_BYTES / 8 + 1));
+    for (text, truncated) in [("Good morning", 0), (run.as_str(), 1)] {
+        let (answer, ledger) = testing::answer(&GATEWAY);
+        let mut state = State::new(answer, ledger);
+        state.packet(&stream(text, &[3, 7])).unwrap();
+        state.finish_lanes().unwrap();
+        state.cover();
+        let rows = state.ledger.coverage.rows();
+        let seen: u64 = rows.map(|(_, _, row)| row.truncated).sum();
+        assert_eq!(seen, truncated, "{text}");
+    }
+}
+
+#[test]
+fn what_might_have_been_said_is_screened_too() {
+    let said = |logprobs: Value| {
+        let event = json!({ "choices": [{ "index": 0, "delta": { "content": "Good" },
+            "logprobs": logprobs }] });
+        play(&[&[sse::event(&event.to_string()), sse::event("[DONE]")].concat()])
+    };
+    let alternatives = |tokens: &[&str]| -> Vec<Value> {
+        let top = |token: &&str| json!([{ "token": "Good" }, { "token": token }]);
+        tokens.iter().map(|token| json!({ "token": "", "top_logprobs": top(token) })).collect()
+    };
+    for bad in [
+        json!({ "content": alternatives(&["stop ", "right ", "there"]) }),
+        json!({ "content": [{ "token": "Good", "note": "stop right there" }] }),
+        json!({ "tokens": ["stop right", " there"] }),
+        json!({ "top_logprobs": [{ "stop right": -1 }, { " there": -1 }] }),
+    ] {
+        assert_eq!(said(bad.clone()).verdict, Verdict::Block, "{bad}");
+    }
+    let secret = said(json!({ "content": alternatives(&["KEY1", "2345"]) }));
+    assert_eq!(secret.verdict, Verdict::Redact);
+    assert!(String::from_utf8(secret.bytes()).unwrap().contains("\"logprobs\":null"));
+    assert_eq!(said(json!({ "content": alternatives(&["a", "b"]) })).verdict, Verdict::Allow);
+}
+
+#[test]
 fn what_waits_is_bounded() {
     let named = json!({ "tool_calls": [{ "index": 0, "function": { "name": "f" } }] });
     let mut bytes = chunk(0, named, None);

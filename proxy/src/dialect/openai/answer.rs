@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use troth_policies::{Channel, Origin};
 
+use super::tokens::Tokens;
 use crate::{
     dialect::{
         DecodeFault, Decoded, Document, Piece, Place, ToolCall,
@@ -62,7 +63,12 @@ pub(super) fn shaped(root: &Node) -> Result<(), DecodeFault> {
     if !array(root.member("choices")) {
         return fault("`choices` is not an array");
     }
-    for choice in root.member("choices").map(Node::items).unwrap_or_default() {
+    let choices = root.member("choices").map(Node::items).unwrap_or_default();
+    if choices.len() > CHOICES {
+        return fault("more choices than anybody asks for");
+    }
+    let mut made = 0;
+    for choice in choices {
         if !matches!(choice.kind, Kind::Object(_)) {
             return fault("a choice is not an object");
         }
@@ -76,6 +82,10 @@ pub(super) fn shaped(root: &Node) -> Result<(), DecodeFault> {
             let calls = calls.map(Node::items).unwrap_or_default();
             if !object(single) || !calls.iter().all(|call| object(Some(call))) {
                 return fault("a tool call is not an object");
+            }
+            made += calls.len();
+            if made > CALLS {
+                return fault("more tool calls than anybody judges");
             }
             for call in calls {
                 if !object(call.member("function")) || !object(call.member("custom")) {
@@ -198,26 +208,23 @@ fn tool_call(
     calls.push(made);
 }
 
-/// The tokens repeat the text; joined they are one more text to read.
-pub(super) fn logprobs(walk: &mut Walk, value: &Node, pointer: &str, voice: &Voice) {
+/// Whatever `logprobs` say is more text to read.
+fn logprobs(walk: &mut Walk, value: &Node, pointer: &str, voice: &Voice) {
     for (key, tokens) in value.members() {
-        let text: String = tokens
-            .items()
-            .iter()
-            .filter_map(|token| token.member("token").and_then(Node::as_str))
-            .collect();
-        if text.is_empty() {
-            continue;
+        walk.key(key, pointer, voice);
+        let Tokens { columns, rest } = Tokens::read(tokens);
+        let rest = Some(rest.join("\n"));
+        for text in columns.into_iter().chain(rest).filter(|text| !text.is_empty()) {
+            walk.pieces.push(Piece {
+                pointer: walk::below(pointer, &key.value),
+                channel: if key.value == "refusal" { Channel::Refusal } else { voice.channel },
+                origin: Origin::Model,
+                tool: None,
+                text,
+                place: Place::Assembled,
+                choice: voice.choice,
+            });
         }
-        walk.pieces.push(Piece {
-            pointer: walk::below(pointer, &key.value),
-            channel: if key.value == "refusal" { Channel::Refusal } else { voice.channel },
-            origin: Origin::Model,
-            tool: None,
-            text,
-            place: Place::Assembled,
-            choice: voice.choice,
-        });
     }
 }
 
@@ -266,3 +273,8 @@ pub(crate) fn replace_choices(root: &Node, blocked: &[(u32, String)]) -> Vec<u8>
     }
     value.to_string().into_bytes()
 }
+
+/// Choices of one answer: `n` is at most 128.
+pub(crate) const CHOICES: usize = 128;
+/// Tool calls of one answer; each is a question to the policies and a record.
+pub(crate) const CALLS: usize = 1024;

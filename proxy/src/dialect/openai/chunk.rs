@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use troth_policies::Channel;
 
-use super::answer::{choice_index, shaped, usage};
+use super::{
+    answer::{choice_index, shaped, usage},
+    tokens::Tokens,
+};
 use crate::{
     dialect::{DecodeFault, walk::below},
     json::{Kind, Node, pointer_token},
@@ -36,6 +39,8 @@ pub(crate) enum Lane {
         choice: u32,
         /// `content` or `refusal`.
         of: String,
+        /// 0 for what was said; the others are what might have been.
+        rank: usize,
     },
 }
 
@@ -270,15 +275,14 @@ impl Chunk {
         }
         self.logprobs.push((choice, logprobs.span.clone()));
         for (key, tokens) in logprobs.members() {
-            let text: String = tokens
-                .items()
-                .iter()
-                .filter_map(|token| token.member("token").and_then(Node::as_str))
-                .collect();
-            if !text.is_empty() {
-                let lane = Lane::Tokens { choice, of: key.value.clone() };
+            self.alone.push((Channel::Assistant, Some(choice), key.value.clone()));
+            let Tokens { columns, rest } = Tokens::read(tokens);
+            for (rank, text) in columns.into_iter().enumerate().filter(|(_, t)| !t.is_empty()) {
+                let lane = Lane::Tokens { choice, of: key.value.clone(), rank };
                 self.fragments.push(Fragment { lane, text, literal: None });
             }
+            let rest = rest.into_iter().map(|text| (Channel::Assistant, Some(choice), text));
+            self.alone.extend(rest);
         }
     }
 

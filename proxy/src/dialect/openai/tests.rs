@@ -229,3 +229,43 @@ fn a_chunk_is_taken_apart_lane_by_lane() {
     let alone: Vec<_> = chunk.alone.iter().map(|(_, _, text)| text.as_str()).collect();
     assert!(alone.contains(&"pad") && alone.contains(&"f") && alone.contains(&"c"));
 }
+
+const LOGPROBS: &str = r#"{
+    "content": [
+        { "token": "st", "logprob": -1, "bytes": [115], "top_logprobs": [
+            { "token": "st", "logprob": -1 }, { "token": "sto", "note": "odd" } ] },
+        { "token": "op", "top_logprobs": [ { "token": "op" }, { "token": "p it" }, "third" ] } ],
+    "tokens": ["a", "b"],
+    "top_logprobs": [ { "x": -1, "y z": -2 }, { "w": -1 } ],
+    "refusal": { "deep": ["down"] }
+}"#;
+
+#[test]
+fn all_of_logprobs_is_read() {
+    let logprobs: serde_json::Value = serde_json::from_str(LOGPROBS).unwrap();
+    let whole = json!({ "choices": [{ "index": 0, "logprobs": logprobs }] });
+    let decoded = answer(&document(&whole)).unwrap();
+    let read: Vec<&str> = decoded.pieces.iter().map(|piece| piece.text.as_str()).collect();
+    let streamed = chunk(&document(&whole).root).unwrap();
+    let lanes: Vec<&str> = streamed.fragments.iter().map(|f| f.text.as_str()).collect();
+    for text in ["stop", "stop it", "third", "ab", "xw", "y z"] {
+        assert!(read.contains(&text), "{text} is not in {read:?}");
+        assert!(lanes.contains(&text), "{text} is not in {lanes:?}");
+    }
+    for text in ["odd", "down"] {
+        assert!(read.contains(&text), "{text} is not in {read:?}");
+        assert!(streamed.alone.iter().any(|(_, _, alone)| alone == text), "{text}");
+    }
+}
+
+#[test]
+fn an_answer_has_as_many_choices_and_calls_as_anybody_asks_for() {
+    let of = |choices: usize, calls: usize| {
+        let calls = vec![json!({ "function": { "name": "f", "arguments": "{}" } }); calls];
+        let mut said = vec![json!({ "message": {} }); choices];
+        said[0] = json!({ "message": { "tool_calls": calls } });
+        answer(&document(&json!({ "choices": said }))).is_ok()
+    };
+    assert!(of(CHOICES, CALLS));
+    assert!(!of(CHOICES + 1, 0) && !of(1, CALLS + 1));
+}
