@@ -41,6 +41,9 @@ pub(super) struct LaneState {
     kept_from: usize,
     /// Up to where the classifiers were asked.
     asked: usize,
+    /// Where the speaker has paused: the classifiers are asked up to there
+    /// although no sentence may end there.
+    pauses: Vec<usize>,
     /// Tokens that they read.
     pub(super) tokens: u64,
     /// Bytes that they did not see.
@@ -73,6 +76,7 @@ impl LaneState {
             kept: String::new(),
             kept_from: 0,
             asked: 0,
+            pauses: Vec::new(),
             tokens: 0,
             unseen: 0,
             missed: 0,
@@ -185,11 +189,26 @@ impl LaneState {
         }
     }
 
+    /// Another text goes on where this one was: what waits for the end of its
+    /// last sentence must not hold everything that is said after it. A place in
+    /// the text and not in a packet, so that the windows depend on the text
+    /// alone; bounded, or texts that take turns would be asked about word by
+    /// word.
+    pub(super) fn pause(&mut self) {
+        if self.pauses.len() < PAUSES && self.pauses.last() != Some(&self.length) {
+            self.pauses.push(self.length);
+        }
+    }
+
     /// The text to ask the classifiers about next, with the byte that their
-    /// answer clears up to: a sentence that has ended, or anything at `end`.
+    /// answer clears up to: a sentence that has ended, or anything before a
+    /// pause or at `end`.
     pub(super) fn due(&mut self, end: bool) -> Option<(String, usize, usize)> {
         let unasked = self.asked.checked_sub(self.kept_from)?;
-        let fresh = self.kept.get(unasked..)?;
+        let pause = self.pauses.iter().find(|pause| **pause > self.asked);
+        let paused = pause.and_then(|pause| self.kept.get(unasked..pause - self.kept_from));
+        let end = end || paused.is_some();
+        let fresh = paused.or_else(|| self.kept.get(unasked..))?;
         // The first sentence and not the last, and a fixed length where there
         // is none: the windows depend on the text alone.
         let length = match sentence_end(fresh) {
@@ -263,6 +282,8 @@ fn sentence_end(text: &str) -> Option<usize> {
 
 /// What a classifier sees at once: a few sentences, about one window of tokens.
 const WINDOW_BYTES: usize = 1024;
+/// Pauses of one lane.
+const PAUSES: usize = 8;
 /// A text without sentence ends is asked about at this length.
 const SENTENCE_BYTES: usize = 320;
 

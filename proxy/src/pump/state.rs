@@ -22,7 +22,7 @@ use crate::{
     coverage::{Look, Row},
     dialect::{
         ToolCall,
-        openai::{self, Chunk, Lane, Slot},
+        openai::{self, Chunk, Fragment, Lane, Slot},
     },
     json,
     judge::{CallVerdict, Judgement},
@@ -87,6 +87,8 @@ pub(super) struct State {
     choices: BTreeSet<u32>,
     /// Those of them that have said that they are finished.
     finished: BTreeSet<u32>,
+    /// The lanes that spoke last, by choice.
+    speaking: HashMap<u32, Vec<Lane>>,
     /// Tool calls that have ended and wait for their scores.
     calls_ended: HashSet<Lane>,
     received: usize,
@@ -114,6 +116,7 @@ impl State {
             seen: HashSet::new(),
             choices: BTreeSet::new(),
             finished: BTreeSet::new(),
+            speaking: HashMap::new(),
             calls_ended: HashSet::new(),
             received: 0,
             done: false,
@@ -260,6 +263,9 @@ impl State {
         if let Some(why) = chunk.ambiguous {
             self.block(why);
         }
+        if self.scores {
+            self.take_turns(&chunk.fragments);
+        }
         for fragment in chunk.fragments {
             let span = self.grow(&fragment.lane, &fragment.text);
             if let Lane::Call { choice, call } = &fragment.lane {
@@ -278,9 +284,34 @@ impl State {
         held.finishes = !chunk.finished.is_empty();
         for choice in chunk.finished {
             self.finished.insert(choice);
+            self.pause(choice, &[]);
             self.judge_calls(choice);
         }
         held.logprobs = chunk.logprobs;
+    }
+
+    /// The lanes that do not go on in this event while another of their choice
+    /// does have paused.
+    fn take_turns(&mut self, fragments: &[Fragment]) {
+        let mut now: HashMap<u32, Vec<Lane>> = HashMap::new();
+        for fragment in fragments {
+            now.entry(fragment.lane.choice()).or_default().push(fragment.lane.clone());
+        }
+        for (choice, lanes) in now {
+            self.pause(choice, &lanes);
+            self.speaking.insert(choice, lanes);
+        }
+    }
+
+    fn pause(&mut self, choice: u32, but: &[Lane]) {
+        let last = self.speaking.get(&choice).into_iter().flatten();
+        // A call is asked about whole.
+        let is_text = |lane: &&Lane| !matches!(lane, Lane::Call { .. });
+        for lane in last.filter(is_text).filter(|lane| !but.contains(lane)) {
+            if let Some(state) = self.lanes.get_mut(lane) {
+                state.pause();
+            }
+        }
     }
 
     /// A call's name comes once, whole, and before its arguments: clients that

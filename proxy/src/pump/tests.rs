@@ -522,6 +522,62 @@ fn every_split_gives_what_rules_and_classifiers_say_together() {
     }
 }
 
+/// Reasoning whose last sentence has no end, and then the answer.
+fn thinker(reasoning: &[&str], content: &[&str], more: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    for text in reasoning {
+        out.extend(chunk(0, json!({ "reasoning_content": text, "reasoning": text }), None));
+    }
+    for text in content {
+        out.extend(chunk(0, json!({ "content": text }), None));
+    }
+    out.extend(chunk(0, json!({ "reasoning_content": more, "reasoning": more }), None));
+    out.extend(chunk(0, json!({}), Some("stop")));
+    out
+}
+
+#[test]
+fn what_ends_without_a_sign_does_not_hold_what_follows() {
+    let (answer, ledger) = testing::answer(&GATEWAY);
+    let mut state = State::new(answer, ledger);
+    state.scores = true;
+    let thought = thinker(&["Two and two", " is four."], &["Good morning. It", " is four"], "");
+    let second = chunk(1, json!({ "content": "Bad. Morning" }), None);
+    let packets: [&[u8]; 2] = [&thought, &second];
+    let mut said = HashMap::new();
+    let mut left = Vec::new();
+    for packet in packets {
+        state.packet(packet).unwrap();
+        score(&mut state, &mut said, &packets, false);
+        left.push(Played { verdict: Verdict::Allow, pieces: vec![state.cleared().bytes] });
+    }
+    // The reasoning as soon as the answer begins, the answer as soon as it ends.
+    assert_eq!(left[0].text(0, "/delta/reasoning_content"), "Two and two is four.");
+    assert_eq!(left[0].text(0, "/delta/content"), "Good morning. It is four");
+    assert_eq!(left[1].text(1, "/delta/content"), "");
+}
+
+#[test]
+fn reasoning_may_go_on_beside_the_answer_and_is_screened_whole() {
+    for (reasoning, content, more, verdict) in [
+        (["One. Two", " three"], ["Four", " five"], " six. Seven", Verdict::Allow),
+        (["One. Two", " evil"], ["Four", " five"], " six.", Verdict::Block),
+        (["One", " two"], ["Four", " five"], " evil. Six", Verdict::Block),
+        (["One", " two"], ["Four", " evil"], " six", Verdict::Block),
+        (["One", " stop right"], ["Four", " five"], " there", Verdict::Block),
+        (["One", " KEY12"], ["Four", " five"], "345 six", Verdict::Redact),
+    ] {
+        let bytes = thinker(&reasoning, &content, more);
+        let whole = play_scored(&[&bytes]);
+        assert_eq!(whole.verdict, verdict, "{reasoning:?} {content:?} {more}");
+        for size in [1, 90, 200, 300] {
+            let packets: Vec<&[u8]> = bytes.chunks(size).collect();
+            let split = play_scored(&packets);
+            assert_eq!((split.verdict, split.bytes()), (verdict, whole.bytes()), "{size} {more}");
+        }
+    }
+}
+
 #[test]
 fn arguments_after_a_calls_end_do_not_hide_behind_its_scores() {
     let good = call(&["{\"to\":\"bob\"}"]);
