@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::Method;
 use troth_policies::{Channel, Origin, Segment};
 
-use crate::json::{self, Node, Splice, SyntaxFault};
+use crate::json::{self, Kind, Node, Splice, SyntaxFault};
 
 /// The wire protocol family of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl Piece {
 pub(crate) struct ToolCall {
     /// The tool's name.
     pub(crate) name: String,
-    /// Its arguments; a string when they are not strict JSON.
+    /// Its arguments; a string when they are not strict JSON, or a custom tool's text.
     pub(crate) arguments: serde_json::Value,
     /// The arguments as they were sent.
     pub(crate) raw: String,
@@ -162,6 +162,23 @@ impl ToolCall {
                 // some lenient parser reads in a way of its own.
                 Err(fault) => (serde_json::Value::String(raw.clone()), !fault.is_truncated()),
             }
+        };
+        Self { name, arguments, raw, ambiguous, choice }
+    }
+
+    /// A call of a custom tool, whose `input` is whatever text its grammar says.
+    /// An object or array in it is read as one, so that a rule about a tool's
+    /// arguments holds however the tool is called; anything else is a text.
+    pub(crate) fn custom(name: String, raw: String, choice: u32) -> Self {
+        let text = || serde_json::Value::String(raw.clone());
+        let (arguments, ambiguous) = match json::parse(raw.as_bytes(), json::Limits::default()) {
+            Ok(node) if matches!(node.kind, Kind::Object(_) | Kind::Array(_)) => {
+                (node.to_value(), false)
+            }
+            Ok(_) => (text(), false),
+            // A text that is no JSON says one thing; JSON that only lenient
+            // parsers read says several.
+            Err(_) => (text(), serde_json::from_str::<serde::de::IgnoredAny>(&raw).is_ok()),
         };
         Self { name, arguments, raw, ambiguous, choice }
     }

@@ -74,6 +74,18 @@ impl Node {
         }
     }
 
+    /// The member `key`, unless it is `null`: to clients the same as none.
+    #[must_use]
+    pub(crate) fn given(&self, key: &str) -> Option<&Self> {
+        self.member(key).filter(|value| !value.is_null())
+    }
+
+    /// Whether it is `null`.
+    #[must_use]
+    pub(crate) const fn is_null(&self) -> bool {
+        matches!(self.kind, Kind::Null)
+    }
+
     /// The text of a string.
     #[must_use]
     pub(crate) fn as_str(&self) -> Option<&str> {

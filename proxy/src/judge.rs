@@ -244,7 +244,9 @@ impl Court<'_> {
             // Two parsers would run two different calls: no policy can have
             // judged the right one.
             judgement.raise(Verdict::Block);
-            judgement.errors.push("tool arguments with duplicate keys".to_owned());
+            judgement
+                .errors
+                .push("tool arguments that two parsers would read differently".to_owned());
         }
     }
 

@@ -151,9 +151,19 @@ impl Ledger {
             // Until an intent stands there is nothing to close.
             done: true,
         };
-        ledger.submit_intent(content)?;
-        ledger.done = false;
-        Ok(ledger)
+        match ledger.submit_intent(content) {
+            Ok(()) => {
+                ledger.done = false;
+                Ok(ledger)
+            }
+            Err(fault) => {
+                if let Some(evidence) = &ledger.evidence {
+                    let route = &ledger.opening.route.name;
+                    evidence.pulse.count(route, |route| route.refused += 1);
+                }
+                Err(fault)
+            }
+        }
     }
 
     fn submit_intent(&mut self, content: &[u8]) -> Result<(), EvidenceFault> {
@@ -181,10 +191,10 @@ impl Ledger {
         let pending = match evidence.log.append(Record::Intent(intent)) {
             Ok(pending) => pending,
             Err(fault) => {
-                evidence.pulse.count(&opening.route.name, |route| route.dropped += 1);
                 // The exchange goes on without evidence, and the next heartbeat
                 // says that one did: that is what `async` means.
                 if opening.route.commit == Commit::Async && fault == AppendError::QueueFull {
+                    evidence.pulse.count(&opening.route.name, |route| route.dropped += 1);
                     self.evidence = None;
                     return Ok(());
                 }
@@ -643,4 +653,29 @@ fn rows(coverage: &Coverage) -> Vec<CoverageRow> {
 fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@+-".contains(&byte);
     (1..=128).contains(&text.len()) && text.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use troth_attest::{ConfigInForce, RouteCounters};
+
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn only_what_goes_on_without_evidence_counts_as_dropped() {
+        for commit in [Commit::Async, Commit::Sealed] {
+            let directory = tempfile::tempdir().unwrap();
+            let opened = testing::opened(directory.path());
+            let evidence = Evidence { opened: opened.clone(), in_force: ConfigInForce::default() };
+            let mut opening = testing::opening(&testing::gateway());
+            opening.route = Arc::new(Route { commit, ..(*opening.route).clone() });
+            let name = opening.route.name.clone();
+            opened.log.close().unwrap();
+            Ledger::open(opening, Some(evidence), Tasks::default(), b"").unwrap_err();
+            opened.pulse.count(&name, |route| {
+                assert_eq!(*route, RouteCounters { refused: 1, ..RouteCounters::default() });
+            });
+        }
+    }
 }

@@ -14,7 +14,7 @@ use tokio::{
     signal::unix::Signal,
     sync::{mpsc, watch},
 };
-use troth_attest::Log;
+use troth_attest::{AppendError, Log};
 
 use crate::{
     admin::{AdminService, Reload},
@@ -127,9 +127,10 @@ impl Proxy {
         }
         let mut faults = Vec::new();
         for (settings, evidence) in gateway.config.logs.iter().zip(&gateway.evidence) {
-            let beat = evidence.pulse.beat(0);
-            if let Err(fault) = evidence.log.append(beat) {
-                tracing::warn!(%fault, "no last heartbeat");
+            match tokio::time::timeout(AFTER_DRAIN, last_beat(evidence)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => tracing::warn!(%fault, "no last heartbeat"),
+                Err(_) => tracing::warn!("no last heartbeat in time"),
             }
             let log = evidence.log.clone();
             let closed = tokio::task::spawn_blocking(move || log.close()).await;
@@ -294,14 +295,27 @@ async fn heartbeat(in_force: InForce, tasks: Tasks) {
             _ = ticks.tick() => {}
         }
         for evidence in &in_force.load().evidence {
-            let depth = evidence.log.status().queue_depth;
-            let beat = evidence.pulse.beat(depth as u64);
-            if let Err(fault) = evidence.log.append(beat) {
-                tracing::warn!(%fault, "no heartbeat");
-            }
+            // Each by itself: a log that stalls must not silence the others.
+            let opened = evidence.opened.clone();
+            tasks.spawn("beat", async move {
+                if let Err(fault) = opened.beat().await {
+                    tracing::warn!(%fault, "no heartbeat; the next one tells it all");
+                }
+            });
+        }
+    }
+}
+
+/// No other follows, so a full queue is waited for.
+async fn last_beat(opened: &Opened) -> Result<(), AppendError> {
+    loop {
+        match opened.beat().await {
+            Err(AppendError::QueueFull) => tokio::time::sleep(QUEUE_RETRY).await,
+            done => return done,
         }
     }
 }
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
+const QUEUE_RETRY: Duration = Duration::from_millis(5);
 const AFTER_DRAIN: Duration = Duration::from_secs(5);

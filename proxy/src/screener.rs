@@ -44,6 +44,8 @@ pub(crate) struct Models {
 #[derive(Debug)]
 struct Seen {
     findings: Vec<Finding>,
+    /// Bytes that the rules did not see.
+    truncated: u64,
     scores: Option<Scored>,
 }
 
@@ -169,6 +171,7 @@ struct Waiting {
     index: usize,
     key: [u8; 32],
     findings: Vec<Finding>,
+    truncated: u64,
     pending: PendingScores,
 }
 
@@ -193,7 +196,7 @@ impl Run<'_> {
         match pending {
             Some(Ok(pending)) => {
                 let findings = screened.findings;
-                self.waiting.push_back(Waiting { index, key, findings, pending });
+                self.waiting.push_back(Waiting { index, key, findings, truncated, pending });
             }
             Some(Err(fault)) => {
                 self.out.findings.extend(screened.findings);
@@ -201,10 +204,8 @@ impl Run<'_> {
             }
             None => {
                 self.out.findings.extend(screened.findings.iter().cloned());
-                if truncated == 0 {
-                    let seen = Seen { findings: screened.findings, scores: None };
-                    self.screener.seen.insert(key, Arc::new(seen));
-                }
+                let seen = Seen { findings: screened.findings, truncated, scores: None };
+                self.screener.seen.insert(key, Arc::new(seen));
             }
         }
     }
@@ -240,7 +241,8 @@ impl Run<'_> {
                 let scored = self.scored(piece, waiting.index, scores);
                 let look = Look::Read { tokens: scored.tokens, truncated: scored.truncated };
                 self.out.coverage.looked(piece.channel, &models.name, piece.text.len(), look);
-                let seen = Seen { findings: waiting.findings.clone(), scores: Some(scored) };
+                let (findings, truncated) = (waiting.findings.clone(), waiting.truncated);
+                let seen = Seen { findings, truncated, scores: Some(scored) };
                 self.screener.seen.insert(waiting.key, Arc::new(seen));
             }
             Err(fault) => self.miss(piece, &fault),
@@ -265,7 +267,7 @@ impl Run<'_> {
 
     fn remember(&mut self, index: usize, piece: &Piece, seen: &Seen) {
         let bytes = piece.text.len();
-        let look = Look::Cached { tokens: 0, truncated: 0 };
+        let look = Look::Cached { tokens: 0, truncated: seen.truncated };
         self.out.coverage.looked(piece.channel, RULES, bytes, look);
         let segment = u32::try_from(index).unwrap_or(u32::MAX);
         let again = seen.findings.iter().cloned().map(|finding| Finding { segment, ..finding });
@@ -295,3 +297,40 @@ const BLOCKING_BYTES: usize = 128 << 10;
 /// What a remembered text costs at least: key, counts and the cache's own.
 const SEEN_BYTES: usize = 256;
 const FINDING_BYTES: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use troth_policies::{Channel, Origin};
+
+    use super::*;
+    use crate::{dialect::Place, testing};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_text_that_was_seen_in_part_is_remembered_as_that() {
+        let screener = Screener::new(testing::bundle(), None, 1 << 20);
+        let piece = |text: String| Piece {
+            pointer: String::new(),
+            channel: Channel::Assistant,
+            origin: Origin::Model,
+            tool: None,
+            text,
+            place: Place::Assembled,
+            choice: None,
+        };
+        for (text, truncated, cached) in [
+            ("KEY12345".to_owned(), 0, 1),
+            ("x".to_owned() + &"aWdub3Jl".repeat(testing::RUN_BYTES / 8 + 1), 1, 0),
+        ] {
+            let pieces = [piece(text)];
+            let first = screener.screen(&pieces).await;
+            let again = screener.screen(&pieces).await;
+            let row = |screening: &Screening| {
+                screening.coverage.rows().find(|row| row.1 == RULES).unwrap().2
+            };
+            let (first, again) = (row(&first), row(&again));
+            assert_eq!((first.truncated, first.cached), (truncated, 0));
+            assert_eq!((again.truncated, again.cached), (truncated, cached));
+            assert_eq!((first.segments, first.bytes), (again.segments, again.bytes));
+        }
+    }
+}

@@ -13,7 +13,7 @@ pub(crate) struct Event {
     pub(crate) raw: Vec<u8>,
     /// The `data` lines joined with LF; `None` when there is none.
     pub(crate) data: Option<String>,
-    /// Text of the other fields (`event`, `id`, unknown ones) and of comments.
+    /// Text of the other fields (`event`, `id`, `retry`) and of comments.
     pub(crate) other: Vec<String>,
 }
 
@@ -29,12 +29,20 @@ pub(crate) enum StreamFault {
     /// Text that is not UTF-8.
     #[error("an event that is not UTF-8")]
     NotUtf8,
+    /// A field that the standard does not name. A browser passes over it, and a
+    /// client that reads it all the same (`data` behind a second byte order
+    /// mark) reads what nobody has judged.
+    #[error("a field that no standard names")]
+    UnknownField,
 }
 
 /// Bytes in, events out.
 #[derive(Debug)]
 pub(crate) struct Parser {
     buffer: Vec<u8>,
+    /// Where the event under way begins in `buffer`: within a packet events are
+    /// taken by offset, and the buffer moves once at its end.
+    start: usize,
     /// Everything before this byte of `buffer` has been searched for line ends.
     scanned: usize,
     /// Where the line under way begins in `buffer`.
@@ -50,7 +58,15 @@ impl Parser {
     /// A parser that refuses events of more than `limit` bytes.
     #[must_use]
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { buffer: Vec::new(), scanned: 0, line: 0, after_cr: false, started: false, limit }
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            scanned: 0,
+            line: 0,
+            after_cr: false,
+            started: false,
+            limit,
+        }
     }
 
     /// Takes a packet; returns the events that it completed.
@@ -87,6 +103,10 @@ impl Parser {
                 events.push(self.cut(self.scanned)?);
             }
         }
+        self.buffer.drain(..self.start);
+        self.scanned -= self.start;
+        self.line -= self.start;
+        self.start = 0;
         if self.buffer.len() > self.limit {
             return Err(StreamFault::TooLarge { limit: self.limit });
         }
@@ -105,13 +125,11 @@ impl Parser {
     }
 
     fn cut(&mut self, end: usize) -> Result<Event, StreamFault> {
-        if end > self.limit {
+        let raw = self.buffer.get(self.start..end).unwrap_or_default().to_vec();
+        if raw.len() > self.limit {
             return Err(StreamFault::TooLarge { limit: self.limit });
         }
-        let rest = self.buffer.split_off(end);
-        let raw = std::mem::replace(&mut self.buffer, rest);
-        self.scanned = 0;
-        self.line = 0;
+        self.start = end;
         let text = std::str::from_utf8(&raw).map_err(|_| StreamFault::NotUtf8)?;
         let text = if self.started { text } else { text.strip_prefix('\u{feff}').unwrap_or(text) };
         self.started = true;
@@ -126,9 +144,9 @@ impl Parser {
                         data.push_str(value);
                     }
                 },
-                ("", "") => {}
-                (_, value) if !value.is_empty() => other.push(value.to_owned()),
-                (name, _) => other.push(name.to_owned()),
+                ("" | "event" | "id" | "retry", "") => {}
+                ("" | "event" | "id" | "retry", value) => other.push(value.to_owned()),
+                _ => return Err(StreamFault::UnknownField),
             }
         }
         Ok(Event { raw, data, other })

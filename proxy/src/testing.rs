@@ -2,12 +2,14 @@
 
 use std::{path::Path, sync::Arc};
 
+use troth_attest::{Log, LogConfig, Signer, SystemClock};
 use troth_policies::{Bundle, Principal, Source, Trace};
 
 use crate::{
     answer::Answer,
     boot, config,
     dialect::Endpoint,
+    evidence::{Opened, Witnessed},
     gateway::Gateway,
     ledger::{Ledger, Opening},
     screener::Screener,
@@ -16,6 +18,10 @@ use crate::{
     upstream::Client,
 };
 
+/// Bytes of an encoded run that [`bundle`] looks into.
+pub(crate) const RUN_BYTES: usize = 256;
+/// The log of [`opened`].
+pub(crate) const ORIGIN: &str = "example.com/troth/test";
 const CONFIGURATION: &str = r#"
 version = 1
 [[route]]
@@ -28,9 +34,8 @@ dangerous_unlogged = true
 dangerous_off = true
 "#;
 
-/// A gateway with the bundle of `testdata/bundle`.
-pub(crate) fn gateway() -> Arc<Gateway> {
-    let config = config::read(Path::new("troth.toml"), CONFIGURATION, &|_| None).unwrap();
+/// The bundle of `testdata/bundle`.
+pub(crate) fn bundle() -> Bundle {
     let mut source = Source::new();
     for (path, text) in [
         ("bundle.toml", include_str!("../testdata/bundle/bundle.toml")),
@@ -39,29 +44,47 @@ pub(crate) fn gateway() -> Arc<Gateway> {
     ] {
         source.insert(path, text.as_bytes().to_vec());
     }
-    let bundle = Bundle::compile(&source).map_err(|faults| faults.to_string()).unwrap().bundle;
+    Bundle::compile(&source).map_err(|faults| faults.to_string()).unwrap().bundle
+}
+
+/// A gateway with [`bundle`].
+pub(crate) fn gateway() -> Arc<Gateway> {
+    let config = config::read(Path::new("troth.toml"), CONFIGURATION, &|_| None).unwrap();
     let shared = boot::shared(&config, Tasks::default());
     let client = Client::new(&config.limits);
-    let screener = Screener::new(bundle, None, 0);
+    let screener = Screener::new(bundle(), None, 0);
     Arc::new(Gateway { config, screener, evidence: Vec::new(), client, shared })
+}
+
+/// A log in `directory`.
+pub(crate) fn opened(directory: &Path) -> Opened {
+    let signer = Signer::generate(ORIGIN, [1; 32]).unwrap();
+    let log = LogConfig::new(directory, ORIGIN, signer);
+    let log = Log::open(log, Arc::new(SystemClock)).unwrap();
+    Opened { log, pulse: Arc::default(), witnesses: Witnessed::new().1 }
+}
+
+/// What an exchange begins with.
+pub(crate) fn opening(gateway: &Gateway) -> Opening {
+    let principal = Principal::anonymous();
+    Opening {
+        exchange: "0".into(),
+        route: gateway.config.routes.first().unwrap().clone(),
+        dialect: "openai-chat",
+        model: None,
+        tenant: principal.tenant,
+        principal: principal.id,
+        action: "prompt",
+        overlap: false,
+        patience: gateway.limits().commit_timeout(),
+    }
 }
 
 /// An answer under way, and its account.
 pub(crate) fn answer(gateway: &Arc<Gateway>) -> (Answer, Ledger) {
-    let route = gateway.config.routes.first().unwrap().clone();
-    let exchange: Arc<str> = "0".into();
+    let opening = opening(gateway);
+    let (exchange, route) = (opening.exchange.clone(), opening.route.clone());
     let principal = Arc::new(Principal::anonymous());
-    let opening = Opening {
-        exchange: exchange.clone(),
-        route: route.clone(),
-        dialect: "openai-chat",
-        model: None,
-        tenant: principal.tenant.clone(),
-        principal: principal.id.clone(),
-        action: "prompt",
-        overlap: false,
-        patience: gateway.limits().commit_timeout(),
-    };
     let ledger = Ledger::open(opening, None, gateway.shared.tasks.clone(), b"").unwrap();
     let endpoint = Endpoint::ChatCompletions;
     let admission = Arc::new(Admission { exchange, route, endpoint, principal });

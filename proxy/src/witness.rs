@@ -68,8 +68,10 @@ pub(crate) struct Witnesses {
 enum Answer {
     /// It cosigned.
     Signed(Cosignature),
-    /// It has seen a head of this size.
+    /// It says that it has seen a head of this size.
     Conflict(u64),
+    /// It has shown a signed head that the log does not have.
+    Ahead(String),
     /// Nothing that counts.
     Nothing(String),
 }
@@ -131,14 +133,11 @@ impl Witnesses {
         for peer in &mut peers {
             match self.last_seen(peer).await {
                 Ok(None) => {}
-                Ok(Some((size, root))) => {
-                    let own = self.log.root_at(size).ok();
-                    if own != Some(root) {
-                        let what = format!("another head of size {size}");
-                        let witness = self.policy.witness_name(peer.place).to_owned();
-                        return Err(WitnessFault::Ahead { witness, what });
-                    }
-                    peer.size = size;
+                Ok(Some((size, root))) if self.holds(size, root).await => peer.size = size,
+                Ok(Some((size, _))) => {
+                    let what = format!("another head of size {size}");
+                    let witness = self.policy.witness_name(peer.place).to_owned();
+                    return Err(WitnessFault::Ahead { witness, what });
                 }
                 Err(why) => {
                     let witness = self.policy.witness_name(peer.place);
@@ -162,6 +161,27 @@ impl Witnesses {
                 Ok(Some((seen.checkpoint.size, seen.checkpoint.root)))
             }
             other => Err(format!("it answered {other}")),
+        }
+    }
+
+    /// Whether the log's head of `size` is this one.
+    async fn holds(&self, size: u64, root: Hash) -> bool {
+        // Tiles are read from disk: not on a thread that others wait for.
+        let log = self.log.clone();
+        let own = tokio::task::spawn_blocking(move || log.root_at(size).ok()).await;
+        own.ok().flatten() == Some(root)
+    }
+
+    /// A conflict says nothing that is signed, and anybody on the way could say
+    /// it: witnessing stops for a head that the log's own key has signed and
+    /// the log does not have, and for nothing less.
+    async fn confirmed(&self, peer: &Peer, claimed: u64, offered: u64) -> Answer {
+        match self.last_seen(peer).await {
+            Ok(Some((size, root))) if !self.holds(size, root).await => {
+                Answer::Ahead(format!("a head of size {size}, and this one is {offered}"))
+            }
+            Ok(_) => Answer::Nothing(format!("it claims a head of size {claimed} and shows none")),
+            Err(why) => Answer::Nothing(format!("it claims a head of size {claimed}, and {why}")),
         }
     }
 
@@ -218,15 +238,14 @@ impl Witnesses {
                             met = true;
                         }
                     }
-                    Answer::Conflict(size) => {
-                        let what = format!("a head of size {size}, and this one is {}", head.size);
+                    Answer::Ahead(what) => {
                         ahead = Some(WitnessFault::Ahead { witness, what });
                     }
-                    Answer::Nothing(why) => {
-                        tracing::warn!(witness, why, "a witness did not cosign");
-                        metrics::counter!("troth_witness_failures_total", "witness" => witness)
-                            .increment(1);
+                    // `ask` has looked into every conflict.
+                    Answer::Conflict(size) => {
+                        failed(&witness, &format!("it claims a head of size {size}"));
                     }
+                    Answer::Nothing(why) => failed(&witness, &why),
                 }
             }
         }
@@ -275,7 +294,11 @@ impl Witnesses {
 
     async fn ask(&self, peer: &Peer, head: &SignedHead) -> Answer {
         let asked = tokio::time::timeout(self.timeout, self.ask_twice(peer, head)).await;
-        asked.unwrap_or_else(|_| Answer::Nothing("it did not answer in time".to_owned()))
+        match asked {
+            Ok(Answer::Conflict(size)) => self.confirmed(peer, size, head.size).await,
+            Ok(answer) => answer,
+            Err(_) => Answer::Nothing("it did not answer in time".to_owned()),
+        }
     }
 
     /// Asks from the size that the witness is known to have, and once more
@@ -350,5 +373,97 @@ impl Witnesses {
     }
 }
 
+fn failed(witness: &str, why: &str) {
+    tracing::warn!(witness, why, "a witness did not cosign");
+    metrics::counter!("troth_witness_failures_total", "witness" => witness.to_owned()).increment(1);
+}
+
 /// An answer of a witness is a few signature lines, or a checkpoint.
 const ANSWER_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+    use troth_attest::{LogConfig, Publishing, Signer, SystemClock};
+
+    use super::*;
+    use crate::{config::Limits, testing::ORIGIN};
+
+    fn log(directory: &Path, records: usize) -> Log {
+        let mut config =
+            LogConfig::new(directory, ORIGIN, Signer::generate(ORIGIN, [1; 32]).unwrap());
+        config.publish = Publishing::External;
+        let log = Log::open(config, Arc::new(SystemClock)).unwrap();
+        for _ in 0..records {
+            log.append(Record::Heartbeat(troth_attest::Heartbeat::default()))
+                .unwrap()
+                .wait()
+                .unwrap();
+        }
+        log
+    }
+
+    /// Always claims a head of `claims`, and shows `shows`.
+    async fn claimer(claims: u64, shows: Option<Vec<u8>>, tasks: &Tasks) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tasks.spawn("claimer", async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = vec![0; 1 << 16];
+                let read = stream.read(&mut head).await.unwrap();
+                let (status, kind, body) = if head[..read].starts_with(b"POST") {
+                    ("409 Conflict", "text/x.tlog.size", format!("{claims}\n").into_bytes())
+                } else {
+                    match &shows {
+                        Some(note) => ("200 OK", "text/plain", note.clone()),
+                        None => ("404 Not Found", "text/plain", Vec::new()),
+                    }
+                };
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
+                     connection: close\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.write_all(&body).await.unwrap();
+            }
+        });
+        format!("http://{address}")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_a_signed_head_says_that_a_witness_is_ahead() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (own, later) = (log(one.path(), 3), log(other.path(), 9));
+        let head = own.candidate().unwrap();
+        let mut forged = later.candidate().unwrap().note;
+        forged.extend_from_slice(b"x");
+        let tasks = Tasks::default();
+        for (claims, shows, is_ahead) in [
+            (head.size + 7, None, false),
+            (head.size - 1, None, false),
+            (head.size + 7, Some(head.note.clone()), false),
+            (head.size + 7, Some(forged), false),
+            (head.size + 7, Some(later.candidate().unwrap().note), true),
+        ] {
+            let url = claimer(claims, shows, &tasks).await;
+            let witness = Signer::generate("w", [2; 32]).unwrap().witness_verifier();
+            let text = format!(
+                "log {}\nwitness w {witness} {url}\ngroup all 1 w\nquorum all\n",
+                own.verifier()
+            );
+            let policy = TrustPolicy::parse(&text).unwrap();
+            let (client, second) = (Client::new(&Limits::default()), Duration::from_secs(10));
+            let (cosigned, _kept) = watch::channel(0);
+            let mut witnesses =
+                Witnesses::new(own.clone(), policy, client, second, second, cosigned);
+            let offered = witnesses.offer(&head, &mut 0).await;
+            assert_eq!(offered.is_err(), is_ahead, "{claims}: {offered:?}");
+        }
+    }
+}

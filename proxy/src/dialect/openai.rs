@@ -8,9 +8,10 @@ mod answer;
 mod chunk;
 mod refusal;
 mod request;
+mod tokens;
 
-pub(crate) use answer::{answer, replace_choices, silence_logprobs};
-pub(crate) use chunk::{Chunk, Lane, chunk};
+pub(crate) use answer::{CALLS, CHOICES, answer, replace_choices, silence_logprobs};
+pub(crate) use chunk::{Chunk, Fragment, Lane, Slot, chunk};
 pub(crate) use refusal::{error_body, error_event, final_chunk, text_chunk};
 pub(crate) use request::{chat_request, listing};
 

@@ -207,7 +207,7 @@ pub(super) fn is_protocol_word(text: &str) -> bool {
 }
 
 /// A key that is a name of the protocol's kind and needs no reading.
-fn is_plain_key(key: &str) -> bool {
+pub(super) fn is_plain_key(key: &str) -> bool {
     key.len() <= 32 && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use troth_policies::Finding;
 
+use crate::dialect::openai::Slot;
+
 /// One call under way.
 #[derive(Debug, Default)]
 pub(super) struct CallState {
@@ -12,6 +14,8 @@ pub(super) struct CallState {
     pub(super) name: String,
     /// The arguments so far.
     pub(super) arguments: String,
+    /// Where they stand, as the first fragment had it.
+    pub(super) slot: Option<Slot>,
     /// Its id.
     pub(super) id: String,
     /// What was found in them.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use troth_policies::{Bundle, Channel, Finding, Hold};
+use troth_policies::{Bundle, Channel, Cleared, Finding, Hold};
 
 use crate::{
     dialect::openai::Lane,
@@ -30,6 +30,9 @@ pub(super) struct LaneState {
     pub(super) length: usize,
     /// Everything before this byte is cleared by the rules.
     ruled: usize,
+    /// Bytes that a bound kept the rules from seeing.
+    skipped: u64,
+    finished: bool,
     wants: Scores,
     /// The classifiers have spoken about everything before this byte.
     scored: usize,
@@ -38,6 +41,9 @@ pub(super) struct LaneState {
     kept_from: usize,
     /// Up to where the classifiers were asked.
     asked: usize,
+    /// Where the speaker has paused: the classifiers are asked up to there
+    /// although no sentence may end there.
+    pauses: Vec<usize>,
     /// Tokens that they read.
     pub(super) tokens: u64,
     /// Bytes that they did not see.
@@ -63,11 +69,14 @@ impl LaneState {
             hold: bundle.hold(channel),
             length: 0,
             ruled: 0,
+            skipped: 0,
+            finished: false,
             wants,
             scored: 0,
             kept: String::new(),
             kept_from: 0,
             asked: 0,
+            pauses: Vec::new(),
             tokens: 0,
             unseen: 0,
             missed: 0,
@@ -85,6 +94,7 @@ impl LaneState {
         }
         let cleared = self.hold.push(text);
         self.ruled = cleared.upto;
+        self.skipped += skipped(&cleared);
         self.pending.extend(cleared.findings);
         self.ripe()
     }
@@ -100,8 +110,14 @@ impl LaneState {
 
     /// The end of the text.
     pub(super) fn finish(&mut self) -> Vec<Finding> {
+        // The rules have said all that they will say about what had come by the
+        // first end; what came after it has no verdict and stays held.
+        if std::mem::replace(&mut self.finished, true) {
+            return Vec::new();
+        }
         let cleared = self.hold.finish();
         self.ruled = cleared.upto.max(self.length);
+        self.skipped += skipped(&cleared);
         self.pending.extend(cleared.findings);
         self.ripe()
     }
@@ -123,9 +139,15 @@ impl LaneState {
         }
     }
 
-    /// Whether the text was cut off.
-    pub(super) const fn is_cut(&self) -> bool {
-        self.cut.is_some()
+    /// Bytes that the rules did not see, or that came after the end.
+    pub(super) fn skipped(&self) -> u64 {
+        let late = if self.finished { self.length.saturating_sub(self.ruled) } else { 0 };
+        self.skipped + late as u64
+    }
+
+    /// Whether the text was cut at `at` or before it.
+    pub(super) fn is_cut_off(&self, at: usize) -> bool {
+        self.cut.is_some_and(|cut| cut <= at)
     }
 
     /// Whether nothing of it waits for the classifiers.
@@ -167,11 +189,26 @@ impl LaneState {
         }
     }
 
+    /// Another text goes on where this one was: what waits for the end of its
+    /// last sentence must not hold everything that is said after it. A place in
+    /// the text and not in a packet, so that the windows depend on the text
+    /// alone; bounded, or texts that take turns would be asked about word by
+    /// word.
+    pub(super) fn pause(&mut self) {
+        if self.pauses.len() < PAUSES && self.pauses.last() != Some(&self.length) {
+            self.pauses.push(self.length);
+        }
+    }
+
     /// The text to ask the classifiers about next, with the byte that their
-    /// answer clears up to: a sentence that has ended, or anything at `end`.
+    /// answer clears up to: a sentence that has ended, or anything before a
+    /// pause or at `end`.
     pub(super) fn due(&mut self, end: bool) -> Option<(String, usize, usize)> {
         let unasked = self.asked.checked_sub(self.kept_from)?;
-        let fresh = self.kept.get(unasked..)?;
+        let pause = self.pauses.iter().find(|pause| **pause > self.asked);
+        let paused = pause.and_then(|pause| self.kept.get(unasked..pause - self.kept_from));
+        let end = end || paused.is_some();
+        let fresh = paused.or_else(|| self.kept.get(unasked..))?;
         // The first sentence and not the last, and a fixed length where there
         // is none: the windows depend on the text alone.
         let length = match sentence_end(fresh) {
@@ -200,6 +237,10 @@ impl LaneState {
         }
         let marker = redact::marker(&finding.category);
         redact::add(&mut self.redactions, Redaction { span: finding.span.clone(), marker });
+        if let Some(cut) = self.cut {
+            // It may reach over the cut, which then moves to its beginning.
+            self.cut(cut);
+        }
     }
 
     /// What of `fragment` is replaced, and by what: the marker stands in the
@@ -217,6 +258,10 @@ impl LaneState {
             })
             .collect()
     }
+}
+
+fn skipped(cleared: &Cleared) -> u64 {
+    cleared.skipped.iter().map(|skip| skip.bytes).sum()
 }
 
 /// The byte after the first sentence of `text`: after its end sign, or at a
@@ -237,6 +282,8 @@ fn sentence_end(text: &str) -> Option<usize> {
 
 /// What a classifier sees at once: a few sentences, about one window of tokens.
 const WINDOW_BYTES: usize = 1024;
+/// Pauses of one lane.
+const PAUSES: usize = 8;
 /// A text without sentence ends is asked about at this length.
 const SENTENCE_BYTES: usize = 320;
 

@@ -12,7 +12,7 @@ use troth_attest::Enforcement;
 use troth_policies::{Action, Channel, Finding, Origin, Resource, Segment, Verdict};
 
 use super::{
-    call::{CallState, Calls},
+    call::Calls,
     lane::{LaneState, Scores},
     queue::{Held, Part, Queue},
 };
@@ -22,7 +22,7 @@ use crate::{
     coverage::{Look, Row},
     dialect::{
         ToolCall,
-        openai::{self, Chunk, Lane},
+        openai::{self, Chunk, Fragment, Lane, Slot},
     },
     json,
     judge::{CallVerdict, Judgement},
@@ -66,10 +66,10 @@ pub(super) type Scoring = Pin<Box<dyn Future<Output = Scored> + Send>>;
 /// A classifier's answer.
 #[derive(Debug)]
 pub(super) struct Scored {
-    lane: Lane,
-    start: usize,
-    upto: usize,
-    weighed: Result<Weighed, OnDeadline>,
+    pub(super) lane: Lane,
+    pub(super) start: usize,
+    pub(super) upto: usize,
+    pub(super) weighed: Result<Weighed, OnDeadline>,
 }
 
 /// The state of one stream.
@@ -87,6 +87,8 @@ pub(super) struct State {
     choices: BTreeSet<u32>,
     /// Those of them that have said that they are finished.
     finished: BTreeSet<u32>,
+    /// The lanes that spoke last, by choice.
+    speaking: HashMap<u32, Vec<Lane>>,
     /// Tool calls that have ended and wait for their scores.
     calls_ended: HashSet<Lane>,
     received: usize,
@@ -94,12 +96,15 @@ pub(super) struct State {
     covered: bool,
     /// The event under way holds something refused that cannot be taken out.
     barred: bool,
+    /// Classifiers are asked. Tests say so and answer themselves.
+    pub(super) scores: bool,
     ending: Option<Ending>,
 }
 
 impl State {
     pub(super) fn new(answer: Answer, ledger: Ledger) -> Self {
         let limit = answer.gateway.limits().event_bytes;
+        let scores = answer.gateway.screener.models().is_some();
         Self {
             answer,
             ledger,
@@ -111,11 +116,13 @@ impl State {
             seen: HashSet::new(),
             choices: BTreeSet::new(),
             finished: BTreeSet::new(),
+            speaking: HashMap::new(),
             calls_ended: HashSet::new(),
             received: 0,
             done: false,
             covered: false,
             barred: false,
+            scores,
             ending: None,
         }
     }
@@ -136,12 +143,12 @@ impl State {
         if self.received > self.answer.gateway.limits().response_bytes {
             return Err(Ending::Unreadable("the stream is larger than `response_bytes`"));
         }
-        let events = self
-            .parser
-            .push(data)
-            .map_err(|_| Ending::Unreadable("an event is too large or not UTF-8"))?;
+        let events = self.parser.push(data).map_err(unreadable)?;
         for event in events {
             self.event(event)?;
+            if self.choices.len() > openai::CHOICES || self.calls.len() > openai::CALLS {
+                return Err(Ending::Unreadable("more choices or tool calls than anybody asks for"));
+            }
             if self.ending.is_some() {
                 return Ok(self.done);
             }
@@ -161,7 +168,7 @@ impl State {
     /// What came after the last blank line, the ends of all lanes, the calls
     /// that nobody finished.
     pub(super) fn finish_lanes(&mut self) -> Result<(), Ending> {
-        let tail = self.parser.finish().map_err(|_| Ending::Unreadable("it is not UTF-8"))?;
+        let tail = self.parser.finish().map_err(unreadable)?;
         if let Some(event) = tail {
             self.event(event)?;
         }
@@ -247,16 +254,26 @@ impl State {
                 self.block("two tool calls under one index");
             }
         }
+        for (choice, call, slot) in chunk.slots {
+            let state = self.calls.entry((choice, call)).or_default();
+            if *state.slot.get_or_insert(slot) != slot {
+                self.block("a tool call with two sets of arguments");
+            }
+        }
         if let Some(why) = chunk.ambiguous {
             self.block(why);
+        }
+        if self.scores {
+            self.take_turns(&chunk.fragments);
         }
         for fragment in chunk.fragments {
             let span = self.grow(&fragment.lane, &fragment.text);
             if let Lane::Call { choice, call } = &fragment.lane {
                 let state = self.calls.entry((*choice, *call)).or_default();
-                if state.judged {
-                    // Arguments that go on after their verdict would run
-                    // unjudged.
+                if state.judged || self.calls_ended.contains(&fragment.lane) {
+                    // Arguments that go on after their verdict, or while the
+                    // scores of what is taken for all of them are awaited,
+                    // would run unjudged.
                     self.block("a tool call that goes on after its end");
                 } else {
                     state.arguments.push_str(&fragment.text);
@@ -267,9 +284,34 @@ impl State {
         held.finishes = !chunk.finished.is_empty();
         for choice in chunk.finished {
             self.finished.insert(choice);
+            self.pause(choice, &[]);
             self.judge_calls(choice);
         }
         held.logprobs = chunk.logprobs;
+    }
+
+    /// The lanes that do not go on in this event while another of their choice
+    /// does have paused.
+    fn take_turns(&mut self, fragments: &[Fragment]) {
+        let mut now: HashMap<u32, Vec<Lane>> = HashMap::new();
+        for fragment in fragments {
+            now.entry(fragment.lane.choice()).or_default().push(fragment.lane.clone());
+        }
+        for (choice, lanes) in now {
+            self.pause(choice, &lanes);
+            self.speaking.insert(choice, lanes);
+        }
+    }
+
+    fn pause(&mut self, choice: u32, but: &[Lane]) {
+        let last = self.speaking.get(&choice).into_iter().flatten();
+        // A call is asked about whole.
+        let is_text = |lane: &&Lane| !matches!(lane, Lane::Call { .. });
+        for lane in last.filter(is_text).filter(|lane| !but.contains(lane)) {
+            if let Some(state) = self.lanes.get_mut(lane) {
+                state.pause();
+            }
+        }
     }
 
     /// A call's name comes once, whole, and before its arguments: clients that
@@ -290,7 +332,7 @@ impl State {
     fn grow(&mut self, lane: &Lane, text: &str) -> std::ops::Range<usize> {
         let screener = &self.answer.gateway.screener;
         let bundle = screener.bundle();
-        let scores = screener.models().is_some() && bundle.wants_scores(lane.channel());
+        let scores = self.scores && bundle.wants_scores(lane.channel());
         // A tool call is judged whole: it never races.
         let races = self.races() && !matches!(lane, Lane::Call { .. });
         let wants = match (scores, races) {
@@ -318,11 +360,12 @@ impl State {
             return;
         }
         // One by one, in the order of their beginnings: the verdict on a stream
-        // does not depend on which of them came in one packet. After a lane was
-        // cut its later findings change nothing; other lanes' still do.
+        // does not depend on which of them came in one packet. What a lane was
+        // cut before changes nothing any more; what stands before the cut, as
+        // a classifier says later than the rules do, and other lanes' text do.
         for finding in findings {
-            if self.lanes.get(lane).is_some_and(LaneState::is_cut) {
-                return;
+            if self.lanes.get(lane).is_some_and(|state| state.is_cut_off(finding.span.start)) {
+                continue;
             }
             self.ledger.found(&finding, lane.channel());
             let one = std::slice::from_ref(&finding);
@@ -391,9 +434,13 @@ impl State {
         }
         let Some(state) = self.calls.get_mut(&(choice, call)) else { return };
         state.judged = true;
-        let CallState { name, arguments, findings, .. } = state;
-        let (made, findings) =
-            (ToolCall::new(name.clone(), arguments.clone(), choice), std::mem::take(findings));
+        let (name, arguments) = (state.name.clone(), state.arguments.clone());
+        let findings = std::mem::take(&mut state.findings);
+        let made = if state.slot.is_some_and(Slot::is_custom) {
+            ToolCall::custom(name, arguments, choice)
+        } else {
+            ToolCall::new(name, arguments, choice)
+        };
         // Escapes inside the arguments hide what they say: the decoded strings
         // are read too, as in a whole answer.
         let inner = self.inner_findings(&made);
@@ -496,7 +543,7 @@ impl State {
     /// all that is left.
     pub(super) fn due(&mut self, end: bool) -> Vec<Scoring> {
         let screener = &self.answer.gateway.screener;
-        if screener.models().is_none() {
+        if !self.scores {
             return Vec::new();
         }
         let mut due: Vec<Scoring> = Vec::new();
@@ -615,9 +662,8 @@ impl State {
         for state in self.lanes.values() {
             let bytes = state.length as u64;
             self.ledger.coverage.decoded_more(state.channel, 1, state.length);
-            let rules = self.ledger.coverage.row(state.channel, RULES);
-            rules.segments += 1;
-            rules.bytes += bytes;
+            let look = Look::Read { tokens: 0, truncated: state.skipped() };
+            self.ledger.coverage.looked(state.channel, RULES, state.length, look);
             if let Some(name) = models.as_ref().filter(|_| bundle.wants_scores(state.channel)) {
                 let row: &mut Row = self.ledger.coverage.row(state.channel, name);
                 let seen = (state.scored() as u64).saturating_sub(state.unseen);
@@ -633,6 +679,14 @@ impl State {
             }
         }
     }
+}
+
+const fn unreadable(fault: sse::StreamFault) -> Ending {
+    Ending::Unreadable(match fault {
+        sse::StreamFault::TooLarge { .. } => "an event is too large",
+        sse::StreamFault::NotUtf8 => "an event is not UTF-8",
+        sse::StreamFault::UnknownField => "an event has a field that no standard names",
+    })
 }
 
 fn strings<'a>(value: &'a serde_json::Value, out: &mut Vec<&'a str>) {
@@ -652,7 +706,7 @@ fn strings<'a>(value: &'a serde_json::Value, out: &mut Vec<&'a str>) {
 /// Bytes of events for each byte of `hold_bytes`.
 const EVENT_WEIGHT: usize = 64;
 /// Lanes of one stream.
-const LANES: usize = 1024;
+const LANES: usize = 4096;
 const DONE: &str = "[DONE]";
 /// Texts that stand alone and are remembered, so that an id is read once.
 const SEEN_TEXTS: usize = 1024;

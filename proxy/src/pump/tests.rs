@@ -1,13 +1,22 @@
 #![expect(clippy::string_slice, reason = "the cuts are at characters")]
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
+use futures_util::FutureExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use troth_policies::Verdict;
+use troth_policies::{Origin, Segment, Verdict};
 
 use super::state::{Ending, State};
-use crate::{gateway::Gateway, sse, testing};
+use crate::{
+    dialect::openai::{self, Lane},
+    gateway::Gateway,
+    screener::Weighed,
+    sse, testing,
+};
 
 static GATEWAY: LazyLock<Arc<Gateway>> = LazyLock::new(testing::gateway);
 
@@ -352,6 +361,61 @@ fn tokens_go_with_the_text_that_they_repeat() {
 }
 
 #[test]
+fn choices_and_calls_of_a_stream_are_bounded() {
+    let said = |many: u64, call: bool| {
+        let each = (0..many).map(|at| {
+            let made = json!({ "tool_calls": [{ "index": at, "function": { "name": "f" } }] });
+            if call { chunk(0, made, None) } else { chunk(at, json!({ "content": "a" }), None) }
+        });
+        let (answer, ledger) = testing::answer(&GATEWAY);
+        State::new(answer, ledger).packet(&each.collect::<Vec<_>>().concat()).is_ok()
+    };
+    let (choices, calls) = (openai::CHOICES as u64, openai::CALLS as u64);
+    assert!(said(choices, false) && !said(choices + 1, false));
+    assert!(said(calls, true) && !said(calls + 1, true));
+}
+
+#[test]
+fn coverage_tells_what_the_rules_did_not_see() {
+    let run = format!("x{}", "aWdub3Jl".repeat(testing::RUN_BYTES / 8 + 1));
+    for (text, truncated) in [("Good morning", 0), (run.as_str(), 1)] {
+        let (answer, ledger) = testing::answer(&GATEWAY);
+        let mut state = State::new(answer, ledger);
+        state.packet(&stream(text, &[3, 7])).unwrap();
+        state.finish_lanes().unwrap();
+        state.cover();
+        let rows = state.ledger.coverage.rows();
+        let seen: u64 = rows.map(|(_, _, row)| row.truncated).sum();
+        assert_eq!(seen, truncated, "{text}");
+    }
+}
+
+#[test]
+fn what_might_have_been_said_is_screened_too() {
+    let said = |logprobs: Value| {
+        let event = json!({ "choices": [{ "index": 0, "delta": { "content": "Good" },
+            "logprobs": logprobs }] });
+        play(&[&[sse::event(&event.to_string()), sse::event("[DONE]")].concat()])
+    };
+    let alternatives = |tokens: &[&str]| -> Vec<Value> {
+        let top = |token: &&str| json!([{ "token": "Good" }, { "token": token }]);
+        tokens.iter().map(|token| json!({ "token": "", "top_logprobs": top(token) })).collect()
+    };
+    for bad in [
+        json!({ "content": alternatives(&["stop ", "right ", "there"]) }),
+        json!({ "content": [{ "token": "Good", "note": "stop right there" }] }),
+        json!({ "tokens": ["stop right", " there"] }),
+        json!({ "top_logprobs": [{ "stop right": -1 }, { " there": -1 }] }),
+    ] {
+        assert_eq!(said(bad.clone()).verdict, Verdict::Block, "{bad}");
+    }
+    let secret = said(json!({ "content": alternatives(&["KEY1", "2345"]) }));
+    assert_eq!(secret.verdict, Verdict::Redact);
+    assert!(String::from_utf8(secret.bytes()).unwrap().contains("\"logprobs\":null"));
+    assert_eq!(said(json!({ "content": alternatives(&["a", "b"]) })).verdict, Verdict::Allow);
+}
+
+#[test]
 fn what_waits_is_bounded() {
     let named = json!({ "tool_calls": [{ "index": 0, "function": { "name": "f" } }] });
     let mut bytes = chunk(0, named, None);
@@ -362,6 +426,208 @@ fn what_waits_is_bounded() {
     }
     let packets: Vec<&[u8]> = bytes.chunks(4096).collect();
     assert_eq!(play(&packets).verdict, Verdict::Block);
+}
+
+/// Plays packets as the task does in `gate`, with a classifier that knows one
+/// word.
+fn play_scored(packets: &[&[u8]]) -> Played {
+    let (answer, ledger) = testing::answer(&GATEWAY);
+    let mut state = State::new(answer, ledger);
+    state.scores = true;
+    let mut said = HashMap::new();
+    let mut pieces = Vec::new();
+    let mut ending = None;
+    for packet in packets {
+        let fault = state.packet(packet).err();
+        score(&mut state, &mut said, packets, false);
+        pieces.push(state.cleared().bytes);
+        ending = fault.or(state.ending());
+        if ending.is_some() {
+            break;
+        }
+    }
+    if ending.is_none() {
+        ending = state.finish_lanes().err();
+    }
+    score(&mut state, &mut said, packets, true);
+    if ending.is_none() {
+        state.nothing_is_left_unjudged();
+    }
+    match ending.or(state.ending()) {
+        None => {
+            let (before, last) = state.rest();
+            pieces.extend([before.bytes, last.bytes]);
+        }
+        Some(ending) => pieces.extend(state.tail(&ending).map(|out| out.bytes)),
+    }
+    Played { verdict: state.ledger.judgement().verdict, pieces }
+}
+
+/// Answers what the classifiers are asked: whether `evil` is in it.
+fn score(state: &mut State, said: &mut HashMap<Lane, String>, packets: &[&[u8]], end: bool) {
+    if said.is_empty() {
+        let mut parser = sse::Parser::new(1 << 20);
+        let events = parser.push(&packets.concat()).unwrap();
+        for data in events.into_iter().filter_map(|event| event.data) {
+            let Ok(root) = crate::json::parse(data.as_bytes(), crate::json::Limits::default())
+            else {
+                continue;
+            };
+            for fragment in openai::chunk(&root).unwrap().fragments {
+                said.entry(fragment.lane).or_default().push_str(&fragment.text);
+            }
+        }
+    }
+    for scoring in state.due(end) {
+        let mut scored = scoring.now_or_never().unwrap();
+        let text = &said[&scored.lane][scored.start..scored.upto];
+        let segment = Segment {
+            index: 0,
+            pointer: "",
+            channel: scored.lane.channel(),
+            origin: Origin::Model,
+            tool: None,
+            text,
+        };
+        let label = [("injection".to_owned(), u32::from(text.contains("evil")) * 1_000_000)];
+        let findings = GATEWAY.screener.bundle().weigh(&segment, &label);
+        scored.weighed = Ok(Weighed { findings, ..Weighed::default() });
+        state.scored(scored);
+    }
+}
+
+#[test]
+fn every_split_gives_what_rules_and_classifiers_say_together() {
+    for (text, verdict, released) in [
+        ("Good one. Good two. Good three.", Verdict::Allow, "Good one. Good two. Good three."),
+        ("Good one. Very evil. Good three.", Verdict::Block, "Good one."),
+        // The rules know at once what stands after the classifiers' finding.
+        ("Good one. Very evil. stop right there. Two", Verdict::Block, "Good one."),
+        ("Very evil. stop right there", Verdict::Block, ""),
+        ("Good one. stop right there. Very evil.", Verdict::Block, "Good one. "),
+        ("Hello KEY12345. Very evil. stop right there", Verdict::Block, "Hello [REDACTED:secret]."),
+    ] {
+        let every: Vec<usize> = (1..text.len()).collect();
+        let mut splits: Vec<Vec<usize>> = vec![vec![], every];
+        splits.extend((1..text.len()).map(|cut| vec![cut]));
+        for cuts in splits {
+            let bytes = stream(text, &cuts);
+            for size in [bytes.len(), 190, 1] {
+                let packets: Vec<&[u8]> = bytes.chunks(size).collect();
+                let played = play_scored(&packets);
+                let got = played.text(0, "/delta/content");
+                assert_eq!((played.verdict, got.as_str()), (verdict, released), "{text} {cuts:?}");
+            }
+        }
+    }
+}
+
+/// Reasoning whose last sentence has no end, and then the answer.
+fn thinker(reasoning: &[&str], content: &[&str], more: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    for text in reasoning {
+        out.extend(chunk(0, json!({ "reasoning_content": text, "reasoning": text }), None));
+    }
+    for text in content {
+        out.extend(chunk(0, json!({ "content": text }), None));
+    }
+    out.extend(chunk(0, json!({ "reasoning_content": more, "reasoning": more }), None));
+    out.extend(chunk(0, json!({}), Some("stop")));
+    out
+}
+
+#[test]
+fn what_ends_without_a_sign_does_not_hold_what_follows() {
+    let (answer, ledger) = testing::answer(&GATEWAY);
+    let mut state = State::new(answer, ledger);
+    state.scores = true;
+    let thought = thinker(&["Two and two", " is four."], &["Good morning. It", " is four"], "");
+    let second = chunk(1, json!({ "content": "Bad. Morning" }), None);
+    let packets: [&[u8]; 2] = [&thought, &second];
+    let mut said = HashMap::new();
+    let mut left = Vec::new();
+    for packet in packets {
+        state.packet(packet).unwrap();
+        score(&mut state, &mut said, &packets, false);
+        left.push(Played { verdict: Verdict::Allow, pieces: vec![state.cleared().bytes] });
+    }
+    // The reasoning as soon as the answer begins, the answer as soon as it ends.
+    assert_eq!(left[0].text(0, "/delta/reasoning_content"), "Two and two is four.");
+    assert_eq!(left[0].text(0, "/delta/content"), "Good morning. It is four");
+    assert_eq!(left[1].text(1, "/delta/content"), "");
+}
+
+#[test]
+fn reasoning_may_go_on_beside_the_answer_and_is_screened_whole() {
+    for (reasoning, content, more, verdict) in [
+        (["One. Two", " three"], ["Four", " five"], " six. Seven", Verdict::Allow),
+        (["One. Two", " evil"], ["Four", " five"], " six.", Verdict::Block),
+        (["One", " two"], ["Four", " five"], " evil. Six", Verdict::Block),
+        (["One", " two"], ["Four", " evil"], " six", Verdict::Block),
+        (["One", " stop right"], ["Four", " five"], " there", Verdict::Block),
+        (["One", " KEY12"], ["Four", " five"], "345 six", Verdict::Redact),
+    ] {
+        let bytes = thinker(&reasoning, &content, more);
+        let whole = play_scored(&[&bytes]);
+        assert_eq!(whole.verdict, verdict, "{reasoning:?} {content:?} {more}");
+        for size in [1, 90, 200, 300] {
+            let packets: Vec<&[u8]> = bytes.chunks(size).collect();
+            let split = play_scored(&packets);
+            assert_eq!((split.verdict, split.bytes()), (verdict, whole.bytes()), "{size} {more}");
+        }
+    }
+}
+
+#[test]
+fn arguments_after_a_calls_end_do_not_hide_behind_its_scores() {
+    let good = call(&["{\"to\":\"bob\"}"]);
+    assert_eq!(play_scored(&[&good]).bytes(), good);
+    let mut begun = call(&["{\"to\":\"bob\""]);
+    begun.truncate(begun.len() - sse::event("[DONE]").len());
+    for more in [",\"cc\":\"carol\"}", ",\"x\":\"KEY12345\"}"] {
+        let more = json!({ "tool_calls": [{ "index": 0, "function": { "arguments": more } }] });
+        let more = [chunk(0, more, Some("tool_calls")), sse::event("[DONE]")].concat();
+        // In one packet: the scores of the call are awaited when the rest comes.
+        let played = play_scored(&[&[begun.clone(), more].concat()]);
+        assert_eq!(played.verdict, Verdict::Block);
+        assert!(!String::from_utf8(played.bytes()).unwrap().contains("bob"));
+    }
+}
+
+#[test]
+fn what_is_null_calls_nothing() {
+    let said = json!({ "content": "Good", "function_call": null, "tool_calls": [null] });
+    let bytes = [chunk(0, said, Some("stop")), sse::event("[DONE]")].concat();
+    assert_eq!(play(&[&bytes]).bytes(), bytes);
+}
+
+#[test]
+fn a_custom_tool_is_called_with_text() {
+    let custom = |input: &[Value]| {
+        let mut out = Vec::new();
+        for (place, said) in input.iter().enumerate() {
+            let mut call = json!({ "index": 0, "custom": said });
+            if place == 0 {
+                call["id"] = json!("c");
+                call["custom"]["name"] = json!("shell");
+            }
+            out.extend(chunk(0, json!({ "tool_calls": [call] }), None));
+        }
+        out.extend(chunk(0, json!({}), Some("tool_calls")));
+        out.extend(sse::event("[DONE]"));
+        out
+    };
+    let good = custom(&[json!({ "input": "ls" }), json!({ "input": " -l" })]);
+    assert_eq!(play(&[&good]).bytes(), good);
+    for bad in [
+        vec![json!({ "input": "stop right" }), json!({ "input": " there" })],
+        vec![json!({ "input": "{\"to\":" }), json!({ "input": "\"mallory\"}" })],
+        vec![json!({ "input": "{\"a\":1," }), json!({ "input": "\"a\":2}" })],
+        vec![json!({ "input": "{}" }), json!({ "arguments": " " })],
+        vec![json!({ "input": "{}", "arguments": "" })],
+    ] {
+        assert_eq!(play(&[&custom(&bad)]).verdict, Verdict::Block, "{bad:?}");
+    }
 }
 
 proptest! {

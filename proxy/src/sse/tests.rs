@@ -38,7 +38,7 @@ fn framing() {
 #[test]
 fn every_split_gives_the_same_events_and_bytes() {
     let stream =
-        "\u{feff}: c\r\n\r\ndata: 你好😀\r\ndata: b\r\n\r\nevent: e\rdata: x\r\rdata: y\n\ntail";
+        "\u{feff}: c\r\n\r\ndata: 你好😀\r\ndata: b\r\n\r\nevent: e\rdata: x\r\rdata: y\n\ndata: z";
     let bytes = stream.as_bytes();
     let whole = data(&read(&[bytes])).into_iter().map(str::to_owned).collect::<Vec<_>>();
     for first in 0..=bytes.len() {
@@ -59,6 +59,35 @@ fn an_event_is_bounded() {
     let mut parser = Parser::new(9);
     assert_eq!(parser.push(b"data: a\n\n").unwrap().len(), 1);
     assert_eq!(parser.push(b"0123456789"), Err(StreamFault::TooLarge { limit: 9 }));
+}
+
+#[test]
+fn a_field_that_no_standard_names_is_refused() {
+    for stream in [
+        "\u{feff}\u{feff}data: a\n\n",
+        "data: a\n\n\u{feff}data: b\n\n",
+        "Data: a\n\n",
+        " data: a\n\n",
+        "data : a\n\n",
+        "dat",
+        "x\n\n",
+    ] {
+        let mut parser = Parser::new(64);
+        let read = parser.push(stream.as_bytes()).and_then(|_| parser.finish());
+        assert_eq!(read, Err(StreamFault::UnknownField), "{stream:?}");
+    }
+    assert!(Parser::new(64).push(b"event: a\nid\nretry: 1\n: c\n:\ndata: b\n\n").is_ok());
+}
+
+#[test]
+fn a_packet_of_many_events_leaves_what_follows_them() {
+    let mut parser = Parser::new(16);
+    let events = parser.push(&b"data: a\n\n".repeat(1000)).unwrap();
+    assert_eq!(events.len(), 1000);
+    assert_eq!(parser.push(b"data: b\r").unwrap(), vec![]);
+    let events = parser.push(b"\n\ndata: c\n\ndata: ").unwrap();
+    assert_eq!(data(&events), ["b", "c"]);
+    assert_eq!(data(&[parser.finish().unwrap().unwrap()]), [""]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::{
     fault::Fault,
     gateway::Gateway,
     judge::{Court, Judgement},
-    ledger::Ledger,
+    ledger::{EvidenceFault, Ledger},
     redact, rescue, upstream,
 };
 
@@ -82,9 +82,7 @@ where
             let sent = Mark::now();
             let response = if overlaps {
                 // Nothing of the answer is looked at before the intent stands.
-                let (durable, response) =
-                    tokio::join!(ledger.intent_durable(), inner.call(request));
-                durable.map_err(Fault::from).and(response)
+                both(ledger.intent_durable(), inner.call(request)).await
             } else {
                 inner.call(request).await
             };
@@ -97,6 +95,16 @@ where
             answer::screen(Answer { gateway, admission, trace, model }, ledger, response).await
         })
     }
+}
+
+/// The answer's head, once the intent is durable; the first fault of either
+/// ends both, so that a log that stalls is not waited for as long as a model.
+async fn both<R>(
+    durable: impl Future<Output = Result<(), EvidenceFault>>,
+    response: impl Future<Output = Result<R, Fault>>,
+) -> Result<R, Fault> {
+    let durable = async { durable.await.map_err(Fault::from) };
+    tokio::try_join!(durable, response).map(|((), response)| response)
 }
 
 enum Step {
@@ -219,4 +227,26 @@ async fn refuse(
 pub(crate) async fn failed(ledger: Ledger, fault: Fault) -> Result<Response<Body>, Fault> {
     ledger.fail(fault.code()).await?;
     Err(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_stalls_is_not_waited_for_as_long_as_a_model() {
+        let stalled = || ready(Err(EvidenceFault::Stalled));
+        let silent = pending::<Result<(), Fault>>;
+        let faulty = || ready(Err::<(), _>(Fault::UpstreamTimeout));
+        assert!(both(stalled(), silent()).now_or_never().unwrap().is_err());
+        assert!(both(pending(), faulty()).now_or_never().unwrap().is_err());
+        // Nothing of an answer before the intent is durable.
+        assert!(both(pending(), ready(Ok(()))).now_or_never().is_none());
+        assert!(both(ready(Ok(())), silent()).now_or_never().is_none());
+        assert!(both(ready(Ok(())), ready(Ok(()))).now_or_never().unwrap().is_ok());
+    }
 }

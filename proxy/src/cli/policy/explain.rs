@@ -87,7 +87,7 @@ impl Explain {
             What::ToolCall => {
                 let call = crate::dialect::ToolCall::new(self.tool.clone(), text.clone(), 0);
                 if call.ambiguous {
-                    let why = "the arguments have duplicate keys: such a call is always blocked";
+                    let why = "two parsers would read the arguments differently: such a call is always blocked";
                     return Err(CliFault::Failed(why.to_owned()));
                 }
                 call.arguments

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use troth_policies::{Channel, Origin};
 
+use super::tokens::Tokens;
 use crate::{
     dialect::{
         DecodeFault, Decoded, Document, Piece, Place, ToolCall,
@@ -62,7 +63,12 @@ pub(super) fn shaped(root: &Node) -> Result<(), DecodeFault> {
     if !array(root.member("choices")) {
         return fault("`choices` is not an array");
     }
-    for choice in root.member("choices").map(Node::items).unwrap_or_default() {
+    let choices = root.member("choices").map(Node::items).unwrap_or_default();
+    if choices.len() > CHOICES {
+        return fault("more choices than anybody asks for");
+    }
+    let mut made = 0;
+    for choice in choices {
         if !matches!(choice.kind, Kind::Object(_)) {
             return fault("a choice is not an object");
         }
@@ -76,6 +82,10 @@ pub(super) fn shaped(root: &Node) -> Result<(), DecodeFault> {
             let calls = calls.map(Node::items).unwrap_or_default();
             if !object(single) || !calls.iter().all(|call| object(Some(call))) {
                 return fault("a tool call is not an object");
+            }
+            made += calls.len();
+            if made > CALLS {
+                return fault("more tool calls than anybody judges");
             }
             for call in calls {
                 if !object(call.member("function")) || !object(call.member("custom")) {
@@ -135,13 +145,15 @@ fn message(
         let voice = Voice { channel: channel_of(&key.value), ..voice.clone() };
         match key.value.as_str() {
             "tool_calls" => {
-                for (index, call) in value.items().iter().enumerate() {
+                let calls_made = value.items().iter().enumerate();
+                for (index, call) in calls_made.filter(|(_, call)| !call.is_null()) {
                     tool_call(walk, calls, call, &format!("{below}/{index}"), &voice);
                 }
                 if value.items().is_empty() {
                     walk.all(value, &below, &voice, true);
                 }
             }
+            "function_call" if value.is_null() => {}
             "function_call" => tool_call(walk, calls, value, &below, &voice),
             "audio" => {
                 for (key, value) in value.members() {
@@ -169,43 +181,50 @@ fn tool_call(
     pointer: &str,
     voice: &Voice,
 ) {
-    let function = ["function", "custom"].iter().find_map(|kind| call.member(kind)).unwrap_or(call);
-    let text = |key: &str| function.member(key).and_then(Node::as_str).map(str::to_owned);
+    let (function, custom) = (call.given("function"), call.given("custom"));
+    let made_of = function.or(custom).unwrap_or(call);
+    let text = |key: &str| made_of.member(key).and_then(Node::as_str).map(str::to_owned);
     let name = text("name").unwrap_or_default();
-    let raw = text("arguments").or_else(|| text("input")).unwrap_or_default();
     let mut voice = voice.clone();
     voice.tool = Some(name.clone());
     walk.calls(call, pointer, &voice);
+    let choice = voice.choice.unwrap_or(0);
+    let mut made = match (text("arguments"), text("input")) {
+        (None, Some(input)) if function.is_none() && custom.is_some() => {
+            ToolCall::custom(name, input, choice)
+        }
+        (arguments, input) => ToolCall::new(name, arguments.or(input).unwrap_or_default(), choice),
+    };
+    // Two names or two sets of arguments for one call: which one runs is the
+    // client's guess.
+    let said = [Some(call), function, custom].into_iter().flatten();
+    let said = said.flat_map(|node| [node.given("arguments"), node.given("input")]).flatten();
+    made.ambiguous |= function.is_some() && custom.is_some() || said.count() > 1;
     // A dialect that sends arguments as an object is judged all the same.
-    let mut made = ToolCall::new(name, raw, voice.choice.unwrap_or(0));
-    // Two names for one call: which one runs is the client's guess.
-    made.ambiguous |= call.member("function").is_some() && call.member("custom").is_some();
-    if let Some(arguments) = function.member("arguments").filter(|node| node.as_str().is_none()) {
+    let other = ["arguments", "input"].iter().find_map(|key| made_of.given(key));
+    if let Some(arguments) = other.filter(|node| node.as_str().is_none()) {
         made.arguments = arguments.to_value();
     }
     calls.push(made);
 }
 
-/// The tokens repeat the text; joined they are one more text to read.
-pub(super) fn logprobs(walk: &mut Walk, value: &Node, pointer: &str, voice: &Voice) {
+/// Whatever `logprobs` say is more text to read.
+fn logprobs(walk: &mut Walk, value: &Node, pointer: &str, voice: &Voice) {
     for (key, tokens) in value.members() {
-        let text: String = tokens
-            .items()
-            .iter()
-            .filter_map(|token| token.member("token").and_then(Node::as_str))
-            .collect();
-        if text.is_empty() {
-            continue;
+        walk.key(key, pointer, voice);
+        let Tokens { columns, rest } = Tokens::read(tokens);
+        let rest = Some(rest.join("\n"));
+        for text in columns.into_iter().chain(rest).filter(|text| !text.is_empty()) {
+            walk.pieces.push(Piece {
+                pointer: walk::below(pointer, &key.value),
+                channel: if key.value == "refusal" { Channel::Refusal } else { voice.channel },
+                origin: Origin::Model,
+                tool: None,
+                text,
+                place: Place::Assembled,
+                choice: voice.choice,
+            });
         }
-        walk.pieces.push(Piece {
-            pointer: walk::below(pointer, &key.value),
-            channel: if key.value == "refusal" { Channel::Refusal } else { voice.channel },
-            origin: Origin::Model,
-            tool: None,
-            text,
-            place: Place::Assembled,
-            choice: voice.choice,
-        });
     }
 }
 
@@ -254,3 +273,8 @@ pub(crate) fn replace_choices(root: &Node, blocked: &[(u32, String)]) -> Vec<u8>
     }
     value.to_string().into_bytes()
 }
+
+/// Choices of one answer: `n` is at most 128.
+pub(crate) const CHOICES: usize = 128;
+/// Tool calls of one answer; each is a question to the policies and a record.
+pub(crate) const CALLS: usize = 1024;

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use troth_policies::Channel;
 
-use super::answer::{choice_index, shaped, usage};
+use super::{
+    answer::{choice_index, shaped, usage},
+    tokens::Tokens,
+};
 use crate::{
     dialect::{DecodeFault, walk::below},
     json::{Kind, Node, pointer_token},
@@ -36,6 +39,8 @@ pub(crate) enum Lane {
         choice: u32,
         /// `content` or `refusal`.
         of: String,
+        /// 0 for what was said; the others are what might have been.
+        rank: usize,
     },
 }
 
@@ -75,6 +80,20 @@ pub(crate) struct Fragment {
     pub(crate) literal: Option<Range<usize>>,
 }
 
+/// Where in a call arguments stand: the member and the object that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot {
+    of: &'static str,
+    key: &'static str,
+}
+
+impl Slot {
+    /// It holds a custom tool's text.
+    pub(crate) fn is_custom(self) -> bool {
+        self == Self { of: "custom", key: "input" }
+    }
+}
+
 /// What one chunk says.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Chunk {
@@ -98,6 +117,8 @@ pub(crate) struct Chunk {
     pub(crate) ambiguous: Option<&'static str>,
     /// Tool call ids: choice, call, id.
     pub(crate) ids: Vec<(u32, u32, String)>,
+    /// Where the arguments of a call stand: choice, call, slot.
+    pub(crate) slots: Vec<(u32, u32, Slot)>,
     /// Bytes of audio, which no detector reads.
     pub(crate) audio_bytes: u64,
 }
@@ -155,11 +176,13 @@ impl Chunk {
             match name {
                 "role" => self.alone_below(value, Channel::Assistant, Some(choice)),
                 "tool_calls" => {
-                    for (place, call) in value.items().iter().enumerate() {
-                        self.call(call, choice, choice_index(call, place));
+                    let calls = value.items().iter().enumerate();
+                    for (place, call) in calls.filter(|(_, call)| !call.is_null()) {
+                        self.call(call, choice, choice_index(call, place), "");
                     }
                 }
-                "function_call" => self.call(value, choice, u32::MAX),
+                "function_call" if value.is_null() => {}
+                "function_call" => self.call(value, choice, u32::MAX, ""),
                 "audio" => self.audio(value, choice),
                 "refusal" => self.text(value, choice, "refusal", "delta/refusal"),
                 "reasoning" | "reasoning_content" => {
@@ -195,13 +218,14 @@ impl Chunk {
         }
     }
 
-    fn call(&mut self, call: &Node, choice: u32, index: u32) {
-        if call.member("function").is_some() && call.member("custom").is_some() {
+    fn call(&mut self, call: &Node, choice: u32, index: u32, of: &'static str) {
+        if call.given("function").is_some() && call.given("custom").is_some() {
             self.ambiguous = Some("a tool call with two names");
         }
         for (key, value) in call.members() {
             match (key.value.as_str(), value.as_text()) {
-                ("function" | "custom", None) => self.call(value, choice, index),
+                ("function", None) => self.call(value, choice, index, "function"),
+                ("custom", None) => self.call(value, choice, index, "custom"),
                 ("name", Some(text)) => {
                     self.names.push((choice, index, text.value.clone()));
                     self.alone.push((Channel::ToolCall, Some(choice), text.value.clone()));
@@ -213,7 +237,9 @@ impl Chunk {
                 ("arguments" | "input", None) if !matches!(value.kind, Kind::Null) => {
                     self.ambiguous = Some("tool arguments that are not a string");
                 }
-                ("arguments" | "input", Some(text)) => {
+                (name @ ("arguments" | "input"), Some(text)) => {
+                    let key = if name == "input" { "input" } else { "arguments" };
+                    self.slots.push((choice, index, Slot { of, key }));
                     if !text.value.is_empty() {
                         self.fragments.push(Fragment {
                             lane: Lane::Call { choice, call: index },
@@ -249,15 +275,14 @@ impl Chunk {
         }
         self.logprobs.push((choice, logprobs.span.clone()));
         for (key, tokens) in logprobs.members() {
-            let text: String = tokens
-                .items()
-                .iter()
-                .filter_map(|token| token.member("token").and_then(Node::as_str))
-                .collect();
-            if !text.is_empty() {
-                let lane = Lane::Tokens { choice, of: key.value.clone() };
+            self.alone.push((Channel::Assistant, Some(choice), key.value.clone()));
+            let Tokens { columns, rest } = Tokens::read(tokens);
+            for (rank, text) in columns.into_iter().enumerate().filter(|(_, t)| !t.is_empty()) {
+                let lane = Lane::Tokens { choice, of: key.value.clone(), rank };
                 self.fragments.push(Fragment { lane, text, literal: None });
             }
+            let rest = rest.into_iter().map(|text| (Channel::Assistant, Some(choice), text));
+            self.alone.extend(rest);
         }
     }
 

@@ -105,7 +105,7 @@ impl Request {
         for (index, tool) in value.items().iter().enumerate() {
             let name = ["function", "custom"]
                 .iter()
-                .find_map(|kind| tool.member(kind))
+                .find_map(|kind| tool.given(kind))
                 .unwrap_or(tool)
                 .member("name")
                 .and_then(Node::as_str);
@@ -225,7 +225,7 @@ impl Request {
 
     fn tool_calls(&mut self, value: &Node, pointer: &str) {
         for (index, call) in value.items().iter().enumerate() {
-            let function = ["function", "custom"].iter().find_map(|kind| call.member(kind));
+            let function = ["function", "custom"].iter().find_map(|kind| call.given(kind));
             let name = function.and_then(|function| function.member("name")).and_then(Node::as_str);
             if let (Some(id), Some(name)) = (call.member("id").and_then(Node::as_str), name) {
                 self.calls.insert(id.to_owned(), name.to_owned());
@@ -238,7 +238,7 @@ impl Request {
     }
 
     fn call(&mut self, call: &Node, pointer: &str) {
-        let function = ["function", "custom"].iter().find_map(|kind| call.member(kind));
+        let function = ["function", "custom"].iter().find_map(|kind| call.given(kind));
         let name = function.unwrap_or(call).member("name").and_then(Node::as_str);
         let mut voice = Voice::new(Channel::ToolCall, Origin::Model);
         voice.tool = name.map(str::to_owned);

@@ -160,6 +160,44 @@ fn an_answer_is_taken_apart_choice_by_choice() {
 }
 
 #[test]
+fn what_is_null_is_no_tool_call() {
+    let said = json!({ "role": "assistant", "content": "hello", "function_call": null,
+        "tool_calls": [null] });
+    let whole = json!({ "choices": [{ "index": 0, "message": said }] });
+    assert_eq!(answer(&document(&whole)).unwrap().calls.len(), 0);
+    let streamed = json!({ "choices": [{ "index": 0, "delta": said }] });
+    let chunk = chunk(&document(&streamed).root).unwrap();
+    assert_eq!((chunk.names, chunk.ambiguous), (vec![], None));
+    let call = json!({ "choices": [{ "index": 0, "message": { "tool_calls": [
+        { "id": "c", "type": "function", "custom": null,
+          "function": { "name": "f", "arguments": "{}" } }] } }] });
+    let calls = answer(&document(&call)).unwrap().calls;
+    assert_eq!((calls[0].name.as_str(), calls[0].ambiguous), ("f", false));
+}
+
+#[test]
+fn a_custom_tool_takes_text() {
+    for (call, arguments, ambiguous) in [
+        (json!({ "custom": { "name": "f", "input": "ls -l" } }), json!("ls -l"), false),
+        (json!({ "custom": { "name": "f", "input": "7" } }), json!("7"), false),
+        (json!({ "custom": { "name": "f", "input": "{\"a\":1}" } }), json!({ "a": 1 }), false),
+        (
+            json!({ "custom": { "name": "f", "input": "{\"a\":1,\"a\":2}" } }),
+            json!("{\"a\":1,\"a\":2}"),
+            true,
+        ),
+        (json!({ "custom": { "name": "f", "arguments": "ls" } }), json!("ls"), true),
+        (json!({ "function": { "name": "f", "input": "ls" } }), json!("ls"), true),
+        (json!({ "custom": { "name": "f", "input": "ls", "arguments": "{}" } }), json!({}), true),
+        (json!({ "input": "ls", "function": { "name": "f", "arguments": "{}" } }), json!({}), true),
+    ] {
+        let said = json!({ "choices": [{ "message": { "tool_calls": [call] } }] });
+        let calls = answer(&document(&said)).unwrap().calls;
+        assert_eq!((&calls[0].arguments, calls[0].ambiguous), (&arguments, ambiguous), "{call}");
+    }
+}
+
+#[test]
 fn a_chunk_is_taken_apart_lane_by_lane() {
     let value = json!({
         "id": "x", "obfuscation": "pad",
@@ -190,4 +228,44 @@ fn a_chunk_is_taken_apart_lane_by_lane() {
     assert_eq!(chunk.finished, [1]);
     let alone: Vec<_> = chunk.alone.iter().map(|(_, _, text)| text.as_str()).collect();
     assert!(alone.contains(&"pad") && alone.contains(&"f") && alone.contains(&"c"));
+}
+
+const LOGPROBS: &str = r#"{
+    "content": [
+        { "token": "st", "logprob": -1, "bytes": [115], "top_logprobs": [
+            { "token": "st", "logprob": -1 }, { "token": "sto", "note": "odd" } ] },
+        { "token": "op", "top_logprobs": [ { "token": "op" }, { "token": "p it" }, "third" ] } ],
+    "tokens": ["a", "b"],
+    "top_logprobs": [ { "x": -1, "y z": -2 }, { "w": -1 } ],
+    "refusal": { "deep": ["down"] }
+}"#;
+
+#[test]
+fn all_of_logprobs_is_read() {
+    let logprobs: serde_json::Value = serde_json::from_str(LOGPROBS).unwrap();
+    let whole = json!({ "choices": [{ "index": 0, "logprobs": logprobs }] });
+    let decoded = answer(&document(&whole)).unwrap();
+    let read: Vec<&str> = decoded.pieces.iter().map(|piece| piece.text.as_str()).collect();
+    let streamed = chunk(&document(&whole).root).unwrap();
+    let lanes: Vec<&str> = streamed.fragments.iter().map(|f| f.text.as_str()).collect();
+    for text in ["stop", "stop it", "third", "ab", "xw", "y z"] {
+        assert!(read.contains(&text), "{text} is not in {read:?}");
+        assert!(lanes.contains(&text), "{text} is not in {lanes:?}");
+    }
+    for text in ["odd", "down"] {
+        assert!(read.contains(&text), "{text} is not in {read:?}");
+        assert!(streamed.alone.iter().any(|(_, _, alone)| alone == text), "{text}");
+    }
+}
+
+#[test]
+fn an_answer_has_as_many_choices_and_calls_as_anybody_asks_for() {
+    let of = |choices: usize, calls: usize| {
+        let calls = vec![json!({ "function": { "name": "f", "arguments": "{}" } }); calls];
+        let mut said = vec![json!({ "message": {} }); choices];
+        said[0] = json!({ "message": { "tool_calls": calls } });
+        answer(&document(&json!({ "choices": said }))).is_ok()
+    };
+    assert!(of(CHOICES, CALLS));
+    assert!(!of(CHOICES + 1, 0) && !of(1, CALLS + 1));
 }
