@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use troth_attest::{
-    Boot, Commitment, Config, ConfigInForce, ConfigOf, Intent, Log, LogConfig, Outcome, Record,
-    RecordVerdict, Signer, SystemClock, TrustPolicy, verify_receipt,
+    AppendError, Boot, Commitment, Config, ConfigInForce, ConfigOf, Intent, Log, LogConfig,
+    Outcome, Pending, Record, RecordVerdict, Signer, SystemClock, TrustPolicy, verify_receipt,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -119,18 +119,28 @@ fn write_log(log: &Log, records: u64) -> Result<(), Failure> {
         next = group.end;
         let mut intents = Vec::new();
         for n in group {
-            intents.push((n, log.append(Record::Intent(intent(n)))?));
+            intents.push((n, append(log, || Record::Intent(intent(n)))?));
         }
         let mut outcomes = Vec::new();
         for (n, pending) in intents {
             let index = pending.wait()?.index;
-            outcomes.push(log.append(Record::Outcome(Box::new(outcome(n, index))))?);
+            outcomes.push(append(log, || Record::Outcome(Box::new(outcome(n, index))))?);
         }
         for pending in outcomes {
             pending.wait()?;
         }
     }
     Ok(())
+}
+
+/// Waits for the tiles where they have fallen behind: a log refuses then.
+fn append(log: &Log, record: impl Fn() -> Record) -> Result<Pending, AppendError> {
+    loop {
+        match log.append(record()) {
+            Err(AppendError::QueueFull) => std::thread::sleep(Duration::from_millis(5)),
+            other => return other,
+        }
+    }
 }
 
 fn intent(n: u64) -> Intent {
