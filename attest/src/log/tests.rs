@@ -20,6 +20,19 @@ fn open(disk: &SimDisk) -> Log {
     on_disk(disk, StoppedClock::at(NOW)).unwrap()
 }
 
+/// A closed log of 600 exchanges: full tiles, and segments that went.
+fn six_hundred() -> SimDisk {
+    let disk = SimDisk::default();
+    let log = open(&disk);
+    let first = begin(&log);
+    for part in 0..6 {
+        complete_many(&log, part * 100..(part + 1) * 100, first);
+    }
+    log.close().unwrap();
+    drop(log);
+    disk
+}
+
 fn audit(disk: &SimDisk) -> Report {
     verify(disk, &policy(), &VerifyOptions::default(), |_| {})
 }
@@ -97,14 +110,7 @@ fn segments_go_when_tiles_have_come() {
 
 #[test]
 fn the_derived_index_is_made_again() {
-    let disk = SimDisk::default();
-    let log = open(&disk);
-    let first = begin(&log);
-    for part in 0..6 {
-        complete_many(&log, part * 100..(part + 1) * 100, first);
-    }
-    log.close().unwrap();
-    drop(log);
+    let disk = six_hundred();
     let files = disk.files("derived/exchanges");
     assert!(files.len() > 1);
     disk.change(&format!("derived/exchanges/{}", files[0]), |bytes| bytes[40] ^= 1);
@@ -377,14 +383,7 @@ fn a_head_that_does_not_fit_refuses_to_sign_on() {
 
 #[test]
 fn damaged_tiles_are_found_at_start() {
-    let disk = SimDisk::default();
-    let log = open(&disk);
-    let first = begin(&log);
-    for part in 0..6 {
-        complete_many(&log, part * 100..(part + 1) * 100, first);
-    }
-    log.close().unwrap();
-    drop(log);
+    let disk = six_hundred();
     for tile in ["tile/0/000", "tile/0/001"] {
         disk.change(tile, |bytes| bytes[77] ^= 1);
         let opened = on_disk(&disk, StoppedClock::at(NOW));
@@ -463,14 +462,7 @@ fn a_log_that_cannot_write_its_end_says_so() {
 /// exchange's outcome leads nowhere.
 #[test]
 fn a_row_of_the_index_that_lies_opens_nothing() {
-    let disk = SimDisk::default();
-    let log = open(&disk);
-    let first = begin(&log);
-    for part in 0..6 {
-        complete_many(&log, part * 100..(part + 1) * 100, first);
-    }
-    log.close().unwrap();
-    drop(log);
+    let disk = six_hundred();
     let file = format!("derived/exchanges/{}", disk.files("derived/exchanges")[0]);
     disk.change(&file, |bytes| {
         // The first two rows exchange their outcomes; the checksum is made good.
