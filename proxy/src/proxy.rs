@@ -194,10 +194,11 @@ fn same(old: &Config, new: &Config) -> Result<(), BootFault> {
     }
     let sockets = |config: &Config| {
         let limits = &config.limits;
-        (limits.connections, limits.headers, limits.header_bytes, limits.header_timeout_ms)
+        let heads = (limits.headers, limits.header_bytes, limits.header_timeout_ms);
+        (limits.connections, heads, limits.write_timeout_ms)
     };
     if sockets(old) != sockets(new) {
-        let what = "`limits.connections` and the limits of headers";
+        let what = "`limits.connections`, `limits.write_timeout_ms` and the limits of headers";
         return Err(BootFault::NeedsRestart { what });
     }
     Ok(())

@@ -23,11 +23,13 @@ use tokio::sync::mpsc::Sender;
 
 use crate::{
     answer::Answer,
-    body::{Body, BoxError, Piped},
+    body::{Body, BoxError, Piped, Reservation},
     clock::Mark,
     dialect::openai,
     ledger::Ledger,
-    receipt, upstream,
+    receipt,
+    server::Peer,
+    upstream,
 };
 
 use state::{Ending, Out, Scoring, State};
@@ -46,17 +48,20 @@ pub(crate) fn start(
     *response.headers_mut() = upstream::response_headers(&head.headers, true);
     response.headers_mut().remove(header::CONTENT_LENGTH);
     let tasks = answer.gateway.shared.tasks.clone();
-    let patience = answer.gateway.limits().idle_timeout();
+    let client = Client {
+        frames,
+        patience: answer.gateway.limits().write_timeout(),
+        peer: answer.admission.peer.clone(),
+    };
     let state = State::new(answer, ledger);
-    let pump = Pump { state, frames, patience, scoring: FuturesOrdered::new() };
+    let pump = Pump { state, client, scoring: FuturesOrdered::new() };
     tasks.spawn("stream", pump.run(body));
     response
 }
 
 struct Pump {
     state: State,
-    frames: Frames,
-    patience: Duration,
+    client: Client,
     /// Scores under way, in `race` mode; taken in the order of the text, so
     /// that what was judged is always a beginning of it.
     scoring: FuturesOrdered<Scoring>,
@@ -85,7 +90,7 @@ impl Pump {
         let ending = loop {
             let packet = tokio::select! {
                 biased;
-                () = self.frames.closed() => return Err(Gone),
+                () = self.client.frames.closed() => return Err(Gone),
                 Some(scored) = self.scoring.next() => {
                     self.state.scored(scored);
                     if let Some(ending) = self.release().await? {
@@ -146,7 +151,8 @@ impl Pump {
 
     async fn send(&mut self, out: Out) -> Result<(), Gone> {
         self.state.ledger.released(&out.bytes, out.early);
-        push(&self.frames, self.patience, out.bytes).await
+        let room = self.state.leaving(out.bytes.len());
+        self.client.push(out.bytes, room).await
     }
 
     /// The end: the last texts are judged, the outcome sealed, and only then
@@ -191,11 +197,13 @@ impl Pump {
         } else if let Some(tail) = self.state.tail(&ending) {
             last = tail;
         }
+        let mut room = self.state.leaving(usize::MAX);
         let State { answer, mut ledger, .. } = self.state;
         ledger.released(&last.bytes, last.early);
         let closed = match &ending {
-            Ending::Upstream(_) | Ending::Unreadable(_) => ledger.fail(ending.code()).await,
-            Ending::Unscreened => ledger.fail("unscreened").await,
+            Ending::Upstream(_) | Ending::Unreadable(_) | Ending::Unscreened | Ending::NoRoom => {
+                ledger.fail(ending.code()).await
+            }
             Ending::Eof | Ending::Blocked => ledger.close().await,
         };
         let Ok(sealed) = closed else {
@@ -203,28 +211,41 @@ impl Pump {
             // the bytes that stood for its end.
             let message = "the evidence log failed";
             let event = openai::error_event(message, "api_error", "evidence_unavailable");
-            return push(&self.frames, self.patience, event).await;
+            return self.client.push(event, room).await;
         };
         if sealed.is_some()
             && answer.admission.route.inline_receipt
             && let Some(comment) = receipt::comment(&answer.gateway, &answer.admission)
         {
-            push(&self.frames, self.patience, comment).await?;
+            self.client.push(comment, room.split(0)).await?;
         }
         if last.bytes.is_empty() {
             return Ok(());
         }
-        push(&self.frames, self.patience, last.bytes).await
+        self.client.push(last.bytes, room).await
     }
 }
 
-type Frames = Sender<Result<Bytes, BoxError>>;
+/// Where the frames go.
+struct Client {
+    frames: Sender<Result<Bytes, BoxError>>,
+    patience: Duration,
+    peer: Peer,
+}
 
-/// Hands bytes to the client, who has as long as an upstream has between two
-/// packets: one that stops reading must not hold an exchange for ever.
-async fn push(frames: &Frames, patience: Duration, bytes: Vec<u8>) -> Result<(), Gone> {
-    let sent = tokio::time::timeout(patience, frames.send(Ok(bytes.into()))).await;
-    sent.map_err(|_| Gone)?.map_err(|_| Gone)
+impl Client {
+    /// Hands bytes over, with the room that they take: a client that stops
+    /// reading must not hold an exchange for ever, and loses its connection.
+    async fn push(&self, bytes: Vec<u8>, room: Reservation) -> Result<(), Gone> {
+        let sent = self.frames.send(Ok(room.over(bytes)));
+        match tokio::time::timeout(self.patience, sent).await {
+            Ok(sent) => sent.map_err(|_| Gone),
+            Err(_) => {
+                self.peer.stall();
+                Err(Gone)
+            }
+        }
+    }
 }
 
 #[cfg(test)]

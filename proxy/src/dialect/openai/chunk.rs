@@ -59,6 +59,14 @@ impl Lane {
         }
     }
 
+    /// The tool call whose arguments these are, by choice and index.
+    pub(crate) const fn call(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::Call { choice, call } => Some((*choice, *call)),
+            Self::Text { .. } | Self::Tokens { .. } => None,
+        }
+    }
+
     /// The choice that speaks.
     pub(crate) const fn choice(&self) -> u32 {
         match self {
