@@ -163,7 +163,7 @@ async fn whole(
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     if sealed.is_some() && answer.admission.route.inline_receipt {
-        receipt::inline(&answer.gateway, &answer.admission, response.headers_mut());
+        receipt::inline(&answer.gateway, &answer.admission, response.headers_mut()).await;
     }
     Ok(response)
 }

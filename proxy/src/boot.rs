@@ -97,6 +97,9 @@ pub(crate) enum BootFault {
         /// Why.
         fault: String,
     },
+    /// The records of a new configuration are not durable in time.
+    #[error("the evidence log did not answer within `commit_timeout_ms`")]
+    Stalled,
     /// An address that cannot be listened on.
     #[error("cannot listen on `{address}`: {fault}")]
     Bind {
@@ -248,11 +251,6 @@ pub(crate) fn witnesses(settings: &LogSettings) -> Result<Option<TrustPolicy>, B
     let key = signer(settings)?.verifier();
     let policy = witness::policy(path, &key);
     policy.map(Some).map_err(|fault| BootFault::Witness { name: settings.name.clone(), fault })
-}
-
-/// Opens the logs.
-pub(crate) fn logs(config: &Config) -> Result<Vec<Log>, BootFault> {
-    config.logs.iter().map(log).collect()
 }
 
 /// Opens one log.

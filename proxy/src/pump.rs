@@ -215,7 +215,7 @@ impl Pump {
         };
         if sealed.is_some()
             && answer.admission.route.inline_receipt
-            && let Some(comment) = receipt::comment(&answer.gateway, &answer.admission)
+            && let Some(comment) = receipt::comment(&answer.gateway, &answer.admission).await
         {
             self.client.push(comment, room.split(0)).await?;
         }

@@ -54,7 +54,7 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let gateway = in_force.load_full();
     if let Some(id) = receipts::asked(request.uri().path()) {
-        return Ok(receipts::own(&gateway, request.method(), request.headers(), id));
+        return Ok(receipts::own(&gateway, request.method(), request.headers(), id).await);
     }
     stack::stack(&gateway).call(request).await
 }

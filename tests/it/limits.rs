@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use troth_tests::{
-    Answer, Model, PATIENCE, Request, Settings, Stall, Troth, Upstream, chat, eventually,
+    Answer, Model, PATIENCE, Request, Settings, Stall, Stopwatch, Troth, Upstream, chat, eventually,
 };
 
 fn is_an_error_of_the_dialect(answer: &Answer) {
@@ -263,6 +263,26 @@ fn a_stalled_disk_is_given_up() {
     let outcome = exchanges[&exchange].iter().find(|e| e.kind() == "outcome").unwrap();
     assert_eq!(outcome.record["verdict"], "error");
     assert_eq!(outcome.record["reason"], "evidence_unavailable");
+}
+
+#[test]
+fn a_reload_does_not_wait_for_a_stalled_disk() {
+    let model = Model::start();
+    let settings = Settings::rules().limit("commit_timeout_ms = 300");
+    let mut troth = Troth::start(&settings, &model.address);
+    let reload = Request::post_bytes("/reload", "");
+    assert_eq!(troth.admin(&reload).status, 200);
+    let stall = Stall::of(troth.process().id(), "fdatasync", 3000);
+    let watch = Stopwatch::start();
+    let refused = troth.admin(&reload);
+    assert!(refused.status != 200 && refused.text().contains("commit_timeout_ms"), "{refused:?}");
+    // Three records, each of which takes 3 s.
+    assert!(watch.elapsed() < Duration::from_millis(2500), "{:?}", watch.elapsed());
+    drop(stall);
+    eventually("it reloads again", || (troth.admin(&reload).status == 200).then_some(()));
+    assert_eq!(troth.chat("hi").status, 200);
+    let (log, _home) = troth.into_log();
+    let _ = log.verify().is_clean();
 }
 
 #[test]

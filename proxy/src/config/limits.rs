@@ -36,8 +36,8 @@ pub(crate) struct Limits {
     pub(crate) upstream_timeout_ms: u64,
     /// Milliseconds between two packets of a response.
     pub(crate) idle_timeout_ms: u64,
-    /// Milliseconds for a client to take a piece of what it is sent; past it
-    /// its connection ends.
+    /// Milliseconds for a client to take what it is sent, 64 KiB or so at a
+    /// time; past it its connection ends.
     pub(crate) write_timeout_ms: u64,
     /// Milliseconds that exchanges under way get when the proxy stops.
     pub(crate) drain_timeout_ms: u64,

@@ -240,8 +240,8 @@ impl State {
         if chunk.model.is_some() && self.ledger.reported_model.is_none() {
             self.ledger.reported_model.clone_from(&chunk.model);
         }
-        if chunk.audio_bytes > 0 {
-            self.ledger.coverage.opaque("audio", chunk.audio_bytes);
+        for opaque in &chunk.opaque {
+            self.ledger.coverage.opaque(&opaque.media_type, opaque.bytes);
             if self.answer.admission.route.opaque == OpaqueMode::Refuse {
                 self.block("content that no detector reads");
             }

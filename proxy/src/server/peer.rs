@@ -7,10 +7,11 @@
 //! Here such a peer loses its connection, and with it all that it held.
 
 use std::{
+    collections::BTreeMap,
     io::{self, IoSlice},
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -27,8 +28,8 @@ use tokio::{
 
 use crate::body::{Body, BoxError};
 
-/// What is known of the peer of one connection: shared by the connection, the
-/// bodies that it is sent and the accounts of its exchanges.
+/// What is known of the peer of one connection: shared by the connection, what
+/// it is sent and the accounts of its exchanges.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Peer(Arc<Known>);
 
@@ -36,13 +37,16 @@ pub(crate) struct Peer(Arc<Known>);
 struct Known {
     stalled: AtomicBool,
     told: Notify,
-    /// Bodies on their way to it.
-    bodies: Mutex<Vec<Weak<Wait>>>,
+    underway: Mutex<Underway>,
 }
 
-/// Since when a body waits for its peer; nothing while it has nothing to send.
-#[derive(Debug)]
-struct Wait(Mutex<Option<Instant>>);
+/// Pieces that were handed out and that it has not taken yet, and since when:
+/// the first of them is the oldest.
+#[derive(Debug, Default)]
+struct Underway {
+    pieces: BTreeMap<u64, Instant>,
+    next: u64,
+}
 
 impl Peer {
     /// It does not take what it is sent: its connection ends.
@@ -56,62 +60,68 @@ impl Peer {
         self.0.stalled.load(Ordering::Acquire)
     }
 
-    /// Resolves when it has not taken what it was sent for `patience`; up to a
-    /// quarter of that later, since nobody is told of a wait while it lasts.
+    /// Resolves when it has not taken a piece for `patience`; up to a quarter of
+    /// that later, since nobody is told of a wait while it lasts.
     pub(super) async fn stalled(&self, patience: Duration) {
         loop {
             tokio::select! {
                 () = self.0.told.notified() => return,
                 () = sleep(patience / 4) => {}
             }
-            if self.keeps_waiting(patience) {
+            let oldest = self.underway().pieces.first_key_value().map(|(_, since)| *since);
+            if oldest.is_some_and(|since| since.elapsed() >= patience) {
                 self.stall();
                 return;
             }
         }
     }
 
-    fn keeps_waiting(&self, patience: Duration) -> bool {
-        let bodies = self.0.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-        bodies.iter().filter_map(Weak::upgrade).any(|wait| wait.is_longer_than(patience))
-    }
-
     /// `body`, as this peer takes it.
     pub(super) fn paced(&self, body: Body) -> Paced {
-        let wait = Arc::new(Wait(Mutex::new(None)));
-        wait.begin();
-        let mut bodies = self.0.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-        // As many as there are streams at a time: one, or a few hundred.
-        bodies.retain(|body| body.strong_count() > 0);
-        bodies.push(Arc::downgrade(&wait));
-        Paced { body, rest: Bytes::new(), wait, sent: false }
+        Paced { body, rest: Bytes::new(), peer: self.clone() }
+    }
+
+    /// `bytes`, under way until the last reader of them lets go.
+    fn sent(&self, bytes: Bytes) -> Bytes {
+        let mut underway = self.underway();
+        let number = underway.next;
+        underway.next += 1;
+        underway.pieces.insert(number, Instant::now());
+        drop(underway);
+        Bytes::from_owner(Piece { bytes, number, peer: self.clone() })
+    }
+
+    fn underway(&self) -> MutexGuard<'_, Underway> {
+        self.0.underway.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wait {
-    fn begin(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
+/// Bytes that lie in a buffer of the libraries below until their peer has room.
+struct Piece {
+    bytes: Bytes,
+    number: u64,
+    peer: Peer,
+}
 
-    fn end(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    fn is_longer_than(&self, patience: Duration) -> bool {
-        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_some_and(|since| since.elapsed() >= patience)
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
-/// A response's body in pieces that a peer takes one after another, so that the
-/// next is asked for when there is room for it and not before. It is asked once
-/// more after its last piece: until then what it keeps is not given back.
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.peer.underway().pieces.remove(&self.number);
+    }
+}
+
+/// A response's body in pieces, each of which its peer has to take in time: of
+/// one that is whole nobody could tell a slow reader from one that has stopped.
 #[derive(Debug)]
 pub(super) struct Paced {
     body: Body,
     rest: Bytes,
-    wait: Arc<Wait>,
-    sent: bool,
+    peer: Peer,
 }
 
 impl HttpBody for Paced {
@@ -122,8 +132,6 @@ impl HttpBody for Paced {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        // Whoever asks has room.
-        self.wait.end();
         if self.rest.is_empty() {
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 None => return Poll::Ready(None),
@@ -136,13 +144,11 @@ impl HttpBody for Paced {
         }
         let size = self.rest.len().min(PIECE_BYTES);
         let piece = self.rest.split_to(size);
-        self.sent = true;
-        self.wait.begin();
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        Poll::Ready(Some(Ok(Frame::data(self.peer.sent(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        !self.sent && self.rest.is_empty() && self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

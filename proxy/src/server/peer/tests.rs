@@ -136,12 +136,12 @@ async fn whoever_reads_slowly_gets_everything() {
     served.ask().await;
     let mut all = Vec::new();
     while all.iter().filter(|byte| **byte == b'x').count() < 300_000 {
-        let mut some = vec![0; 8192];
-        served.wire.read_exact(&mut some[..512]).await.unwrap();
-        let count = 512 + served.wire.read(&mut some[512..]).await.unwrap();
+        let mut some = [0; 512];
+        let count = served.wire.read(&mut some).await.unwrap();
+        assert!(count > 0, "cut after {} bytes", all.len());
         all.extend_from_slice(&some[..count]);
-        // About 500 bytes a second.
-        sleep(Duration::from_secs(1)).await;
+        // 2048 bytes a second.
+        sleep(Duration::from_millis(250)).await;
     }
     assert!(!served.was_given_up());
 }
@@ -182,7 +182,6 @@ async fn a_stream_without_a_window_is_given_up() {
         let mut served = served(body);
         let (mut sender, _tasks) = speak_http2(&mut served, window).await;
         let response = sender.send_request(request()).await.unwrap();
-        assert_eq!(served.permits.available_permits(), 0);
         assert!((60..=90).contains(&served.end().await), "window of {window}");
         assert!(served.was_given_up());
         drop(response);
