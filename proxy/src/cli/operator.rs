@@ -156,10 +156,7 @@ fn place(admin: &Admin) -> String {
 mod tests {
     use clap::Parser;
 
-    use super::{
-        super::{Cli, Command},
-        *,
-    };
+    use super::super::{Cli, Command};
 
     #[test]
     fn the_name_of_a_log_is_no_filter() {

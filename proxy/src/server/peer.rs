@@ -171,10 +171,16 @@ pub(super) struct Patient<I> {
     peer: Peer,
     /// Until it is known which HTTP it speaks.
     opening: Option<Opening>,
-    /// For writes that make no progress.
     patience: Duration,
-    blocked: Option<Pin<Box<Sleep>>>,
+    /// Since nothing more could be written.
+    writing: Blocked,
+    /// Since what was written could not be flushed. It has a time of its own:
+    /// a plain socket always says that it is flushed.
+    flushing: Blocked,
 }
+
+/// Until when something may make no progress.
+type Blocked = Option<Pin<Box<Sleep>>>;
 
 #[derive(Debug)]
 struct Opening {
@@ -188,24 +194,40 @@ impl<I> Patient<I> {
     /// take something.
     pub(super) fn new(io: I, peer: Peer, opening: Duration, patience: Duration) -> Self {
         let opening = Some(Opening { until: Box::pin(sleep(opening)), said: 0 });
-        Self { io, peer, opening, patience, blocked: None }
+        Self { io, peer, opening, patience, writing: None, flushing: None }
     }
 
     /// What a write came to, unless it has come to nothing for too long.
-    fn judged<T>(
+    fn written<T>(
         &mut self,
         context: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.blocked = None;
+            (self.writing, self.flushing) = (None, None);
             return written;
         }
-        let patience = self.patience;
-        let blocked = self.blocked.get_or_insert_with(|| Box::pin(sleep(patience)));
-        ready!(blocked.as_mut().poll(context));
+        ready!(Self::wait(&mut self.writing, self.patience, context));
         self.peer.stall();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn flushed(
+        &mut self,
+        context: &mut Context<'_>,
+        flushed: Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        if flushed.is_ready() {
+            self.flushing = None;
+            return flushed;
+        }
+        ready!(Self::wait(&mut self.flushing, self.patience, context));
+        self.peer.stall();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn wait(blocked: &mut Blocked, patience: Duration, context: &mut Context<'_>) -> Poll<()> {
+        blocked.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(context)
     }
 }
 
@@ -247,7 +269,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Patient<I> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.judged(context, written)
+        self.written(context, written)
     }
 
     fn poll_write_vectored(
@@ -256,7 +278,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Patient<I> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(context, bytes);
-        self.judged(context, written)
+        self.written(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -265,12 +287,12 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Patient<I> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(context);
-        self.judged(context, flushed)
+        self.flushed(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shut = Pin::new(&mut self.io).poll_shutdown(context);
-        self.judged(context, shut)
+        self.flushed(context, shut)
     }
 }
 
