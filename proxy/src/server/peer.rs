@@ -23,10 +23,13 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::Notify,
-    time::{Instant, Sleep, sleep},
+    time::{Sleep, sleep},
 };
 
-use crate::body::{Body, BoxError};
+use crate::{
+    body::{Body, BoxError},
+    clock::Tick,
+};
 
 /// What is known of the peer of one connection: shared by the connection, what
 /// it is sent and the accounts of its exchanges.
@@ -44,7 +47,7 @@ struct Known {
 /// the first of them is the oldest.
 #[derive(Debug, Default)]
 struct Underway {
-    pieces: BTreeMap<u64, Instant>,
+    pieces: BTreeMap<u64, Tick>,
     next: u64,
 }
 
@@ -86,7 +89,7 @@ impl Peer {
         let mut underway = self.underway();
         let number = underway.next;
         underway.next += 1;
-        underway.pieces.insert(number, Instant::now());
+        underway.pieces.insert(number, Tick::now());
         drop(underway);
         Bytes::from_owner(Piece { bytes, number, peer: self.clone() })
     }
