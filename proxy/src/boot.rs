@@ -333,7 +333,7 @@ async fn enter(
         append(log, boot).await?;
     }
     let bundle = screener.bundle();
-    let manifest = log.blob(source.manifest().as_bytes()).map_err(|fault| fault.to_string())?;
+    let manifest = blob(log, source.manifest()).await?;
     let policy = append(
         log,
         Record::Config(ConfigRecord {
@@ -349,8 +349,7 @@ async fn enter(
     .await?;
     let mut model = None;
     for info in screener.models().iter().flat_map(|models| models.classifiers.models()) {
-        let manifest = model_manifest(info).to_string();
-        let manifest = log.blob(manifest.as_bytes()).map_err(|fault| fault.to_string())?;
+        let manifest = blob(log, model_manifest(info).to_string()).await?;
         let record = Record::Config(ConfigRecord {
             approved_by: Vec::new(),
             digest: digest_of_hex(&info.digest)?,
@@ -362,8 +361,7 @@ async fn enter(
         });
         model = Some(append(log, record).await?);
     }
-    let settings = settings_manifest(config);
-    let manifest = log.blob(settings.as_bytes()).map_err(|fault| fault.to_string())?;
+    let manifest = blob(log, settings_manifest(config)).await?;
     let settings = append(
         log,
         Record::Config(ConfigRecord {
@@ -378,6 +376,13 @@ async fn enter(
     )
     .await?;
     Ok(ConfigInForce { model, policy, settings })
+}
+
+/// Stores a manifest. The disk is waited for, by no thread that others wait for.
+async fn blob(log: &Log, manifest: String) -> Result<RecordDigest, String> {
+    let log = log.clone();
+    let stored = tokio::task::spawn_blocking(move || log.blob(manifest.as_bytes()));
+    stored.await.map_err(|fault| fault.to_string())?.map_err(|fault| fault.to_string())
 }
 
 async fn append(log: &Log, record: Record) -> Result<u64, String> {

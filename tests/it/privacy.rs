@@ -483,6 +483,9 @@ fn a_commitment_is_what_the_paper_says() {
 fn a_log_that_was_never_begun_is_named() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("troth.toml"), Settings::rules().text("127.0.0.1:1")).unwrap();
+    let key = home.path().join("troth.key");
+    let keygen = ["keygen", "example.com/troth/test", "--out", key.to_str().unwrap()];
+    let _ = Troth::command(&keygen, "").exits(0);
     let told = troth(home.path(), &["disclose", "0"]).exits(74).err;
     let directory = home.path().join("troth-log");
     assert!(told.contains(&format!("`{}`", directory.display())), "{told}");

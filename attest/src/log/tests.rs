@@ -134,13 +134,13 @@ fn what_is_at_hand_is_the_newest() {
     let log = open(&disk);
     let first = begin(&log);
     complete(&log, &exchange(700), first);
-    let made = log.receipt_at_hand(&exchange(700), true).unwrap().unwrap();
-    assert_eq!(made.as_str(), log.receipt(&exchange(700), true).unwrap().as_str());
+    let made = log.receipt_at_hand(&exchange(700), false).unwrap().unwrap();
+    assert_eq!(made.as_str(), log.receipt(&exchange(700), false).unwrap().as_str());
     // What is in files is not looked for, though it is there.
-    assert!(log.receipt_at_hand(&exchange(0), true).is_none());
-    assert!(log.receipt(&exchange(0), true).is_ok());
+    assert!(log.receipt_at_hand(&exchange(0), false).is_none());
+    assert!(log.receipt(&exchange(0), false).is_ok());
     // What no file can hold is known to be unknown.
-    let unknown = log.receipt_at_hand(&exchange(5000), true);
+    let unknown = log.receipt_at_hand(&exchange(5000), false);
     assert!(matches!(unknown, Some(Err(ReceiptError::NotFound))), "{unknown:?}");
 }
 
