@@ -5,11 +5,29 @@
 //! in the view in which it was found, must take time linear in them, and must
 //! give the same answer for the same bytes always.
 
+mod america;
+mod asia;
+mod china;
+mod credential;
+mod europe;
 mod identity;
+mod number;
+mod payment;
 mod token;
+mod vat;
 
 /// The lists, in the order in which diagnostics name them.
-const LISTS: &[&[Entry]] = &[identity::ENTRIES, token::ENTRIES];
+const LISTS: &[&[Entry]] = &[
+    identity::ENTRIES,
+    token::ENTRIES,
+    credential::ENTRIES,
+    payment::ENTRIES,
+    china::ENTRIES,
+    america::ENTRIES,
+    europe::ENTRIES,
+    vat::ENTRIES,
+    asia::ENTRIES,
+];
 
 /// A check by its name in `detectors/*.toml`.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry { name: "entropy", test: Test::AtLeast(entropy) },
 ];
 
-fn entropy(text: &[u8], millibits: u32) -> bool {
+pub(super) fn entropy(text: &[u8], millibits: u32) -> bool {
     entropy_millibits(text) >= f64::from(millibits)
 }
 
