@@ -54,6 +54,8 @@ struct RawExample {
     policies: Vec<String>,
     #[serde(default)]
     categories: Vec<Spanned<String>>,
+    #[serde(default)]
+    detectors: Vec<String>,
     action: Option<Action>,
     surface: Surface,
     #[serde(default)]
@@ -196,6 +198,12 @@ impl Example {
                     cut(category.get_ref())
                 ));
             }
+        }
+        let found = |id: &String| {
+            explanation.findings.iter().any(|finding| id.as_str() == &*finding.detector)
+        };
+        for id in self.raw.detectors.iter().filter(|id| !found(id)) {
+            faults.push(format!("the detector `{}` found nothing", cut(id)));
         }
         faults.extend(decision.errors.iter().cloned());
         TestCase {
