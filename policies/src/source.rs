@@ -173,6 +173,8 @@ pub(crate) const LABELS: &str = "labels.toml";
 #[rustfmt::skip]
 static BUILTIN: &[(&str, Dir<'static>)] = &[
     ("builtin:baseline", include_dir!("$CARGO_MANIFEST_DIR/bundles/baseline")),
+    ("builtin:code", include_dir!("$CARGO_MANIFEST_DIR/bundles/code")),
+    ("builtin:egress", include_dir!("$CARGO_MANIFEST_DIR/bundles/egress")),
     ("builtin:injection", include_dir!("$CARGO_MANIFEST_DIR/bundles/injection")),
     ("builtin:pii-cn", include_dir!("$CARGO_MANIFEST_DIR/bundles/pii-cn")),
     ("builtin:pii-intl", include_dir!("$CARGO_MANIFEST_DIR/bundles/pii-intl")),
