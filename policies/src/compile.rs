@@ -132,7 +132,8 @@ fn import<'s>(
         let known = parts.iter().any(|part| part.prefix.trim_end_matches('/') == name.get_ref());
         let (false, Some(source)) = (known, Source::builtin(name.get_ref())) else {
             let fault = file.fault(name.span(), format!("cannot import `{}`", cut(name.get_ref())));
-            faults.push(fault.expect("`builtin:baseline`, once"));
+            let names: Vec<&str> = Source::builtins().collect();
+            faults.push(fault.expect(format!("one of `{}`, once", names.join("`, `"))));
             continue;
         };
         let imported = text(&source, source::BUNDLE, faults);

@@ -357,7 +357,7 @@ fn validators(file: &FileText, raw: &RawDetector, faults: &mut Faults) -> Arc<[V
             None => {
                 let fault =
                     file.fault(name.span(), format!("no validator `{}`", cut(name.get_ref())));
-                faults.push(fault.expect(validator::NAMES).such_as("validators = [\"luhn\"]"));
+                faults.push(fault.expect(validator::names()).such_as("validators = [\"luhn\"]"));
             }
         }
     }

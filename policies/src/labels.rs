@@ -91,11 +91,15 @@ impl Tools {
 pub(crate) struct Labels {
     pub(crate) declared: BTreeSet<String>,
     sources: Vec<Source>,
-    groups: BTreeMap<String, Tools>,
+    /// A group may be declared by several bundles: a tool belongs to it that
+    /// any of them lists.
+    groups: BTreeMap<String, Vec<Tools>>,
 }
 
 impl Labels {
-    /// Reads a file, and adds to what others said.
+    /// Reads a file, and adds to what others said. Bundles that are imported
+    /// together may declare the same label or group, so that each is whole by
+    /// itself; one file may not.
     pub(crate) fn read(
         &mut self,
         file: &FileText,
@@ -107,6 +111,7 @@ impl Labels {
         let sources = toml.list::<RawSource>("source", faults);
         let groups = toml.list::<RawGroup>("group", faults);
         toml.end("`version`, `[[label]]`, `[[source]]` or `[[group]]`", faults);
+        let (mut seen_labels, mut seen_groups) = (BTreeSet::new(), BTreeSet::new());
         for label in labels {
             let RawLabel { id, .. } = label.into_inner();
             if !is_identifier(id.get_ref()) {
@@ -115,9 +120,11 @@ impl Labels {
                 faults.push(fault.expect(IDENTIFIER_RULE));
             }
             let span = id.span();
-            if !self.declared.insert(id.into_inner()) {
-                faults.push(file.fault(span, "this label is declared twice"));
-            } else if self.declared.len() > limits::LABELS {
+            if !seen_labels.insert(id.get_ref().clone()) {
+                faults.push(file.fault(span.clone(), "this label is declared twice"));
+            }
+            self.declared.insert(id.into_inner());
+            if self.declared.len() > limits::LABELS {
                 faults.push(file.fault(span, format!("more than {} labels", limits::LABELS)));
             }
         }
@@ -132,9 +139,10 @@ impl Labels {
                     .fault(span.clone(), format!("`{}` cannot name a group", cut(id.get_ref())));
                 faults.push(fault.expect(ID_RULE));
             }
-            if self.groups.insert(id.into_inner(), Tools::new(&tools, &except)).is_some() {
+            if !seen_groups.insert(id.get_ref().clone()) {
                 faults.push(file.fault(span, "this group is declared twice"));
             }
+            self.groups.entry(id.into_inner()).or_default().push(Tools::new(&tools, &except));
         }
     }
 
@@ -195,7 +203,7 @@ impl Labels {
     pub(crate) fn groups<'a>(&'a self, tool: &'a str) -> impl Iterator<Item = &'a str> {
         self.groups
             .iter()
-            .filter(move |(_, tools)| tools.contains(Some(tool)))
+            .filter(move |(_, lists)| lists.iter().any(|tools| tools.contains(Some(tool))))
             .map(|(id, _)| id.as_str())
     }
 

@@ -195,12 +195,12 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliFault> {
         .map_err(|fault| CliFault::Internal(fault.to_string()))
 }
 
-/// Where a bundle is: `builtin:baseline` or a directory.
+/// Where a bundle is: `builtin:` with the name of one that ships, or a directory.
 fn bundle_place(typed: &str) -> crate::config::Place {
-    if typed == "builtin:baseline" {
-        crate::config::Place::Builtin
-    } else {
-        crate::config::Place::Directory(PathBuf::from(typed))
+    match troth_policies::Source::builtins().find(|known| *known == typed) {
+        Some("builtin:baseline") => crate::config::Place::Builtin,
+        Some(name) => crate::config::Place::Shipped(name),
+        None => crate::config::Place::Directory(PathBuf::from(typed)),
     }
 }
 
