@@ -173,4 +173,5 @@ pub(crate) const LABELS: &str = "labels.toml";
 #[rustfmt::skip]
 static BUILTIN: &[(&str, Dir<'static>)] = &[
     ("builtin:baseline", include_dir!("$CARGO_MANIFEST_DIR/bundles/baseline")),
+    ("builtin:lexicon", include_dir!("$CARGO_MANIFEST_DIR/bundles/lexicon")),
 ];

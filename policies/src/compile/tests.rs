@@ -1,5 +1,7 @@
 //! Bundles that compile, and what is said of those that do not.
 
+mod lexicon;
+
 use serde::Deserialize;
 
 use crate::*;
@@ -91,7 +93,7 @@ fn the_baseline_is_good_and_its_examples_pass() {
 fn the_baseline_streams_as_it_screens() {
     let bundle = Bundle::compile(&Source::baseline()).unwrap().bundle;
     for channel in [Channel::User, Channel::ToolResult, Channel::Assistant] {
-        for text in example_texts() {
+        for text in example_texts(&Source::baseline()) {
             let segment = Segment {
                 index: 0,
                 pointer: "",
@@ -117,8 +119,7 @@ fn the_baseline_streams_as_it_screens() {
     }
 }
 
-fn example_texts() -> Vec<String> {
-    let source = Source::baseline();
+fn example_texts(source: &Source) -> Vec<String> {
     let mut texts = Vec::new();
     for (path, bytes) in source.files().filter(|(path, _)| path.starts_with("examples/")) {
         let table: toml::Table = toml::from_str(std::str::from_utf8(bytes).unwrap()).unwrap();
