@@ -7,6 +7,7 @@ mod end;
 mod erase;
 mod init;
 mod keygen;
+mod lexicon;
 mod models;
 mod operator;
 mod policy;
@@ -53,6 +54,9 @@ enum Command {
     /// Check, test, explain a policy bundle.
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Import a keyword library into a bundle, count its terms by class.
+    #[command(subcommand)]
+    Lexicon(lexicon::Lexicon),
     /// List and verify models.
     #[command(subcommand)]
     Models(models::Models),
@@ -108,6 +112,7 @@ fn run(command: Command) -> Result<(), CliFault> {
         Command::Serve(serve) => serve.run(),
         Command::Scan(scan) => scan.run(),
         Command::Policy(policy) => policy.run(),
+        Command::Lexicon(lexicon) => lexicon.run(),
         Command::Models(models) => models.run(),
         Command::Keygen(keygen) => keygen.run(),
         Command::Disclose(disclose) => disclose.run(),

@@ -1,5 +1,7 @@
 //! Bundles that compile, and what is said of those that do not.
 
+mod lexicon;
+
 use serde::Deserialize;
 
 use crate::*;
@@ -110,7 +112,7 @@ fn the_shipped_bundles_go_together() {
 fn the_baseline_streams_as_it_screens() {
     let bundle = Bundle::compile(&Source::baseline()).unwrap().bundle;
     for channel in [Channel::User, Channel::ToolResult, Channel::Assistant] {
-        for text in example_texts() {
+        for text in example_texts(&Source::baseline()) {
             let segment = Segment {
                 index: 0,
                 pointer: "",
@@ -136,8 +138,7 @@ fn the_baseline_streams_as_it_screens() {
     }
 }
 
-fn example_texts() -> Vec<String> {
-    let source = Source::baseline();
+fn example_texts(source: &Source) -> Vec<String> {
     let mut texts = Vec::new();
     for (path, bytes) in source.files().filter(|(path, _)| path.starts_with("examples/")) {
         let table: toml::Table = toml::from_str(std::str::from_utf8(bytes).unwrap()).unwrap();
