@@ -156,8 +156,12 @@ impl Flow {
 
     /// Remembers what user and operator, or the house, name.
     pub(crate) fn name(&mut self, text: &str, voice: Voice) {
-        let by_principal = voice == Voice::Principal;
-        if by_principal {
+        let mut cut = text.len().min(limits::FLOW_NAMING_BYTES);
+        while !text.is_char_boundary(cut) {
+            cut = cut.saturating_sub(1);
+        }
+        let text = text.get(..cut).unwrap_or_default();
+        if voice == Voice::Principal {
             naming::pointed_at(text, |name| self.note_name(name, true));
             naming::mentioned(text, |name| self.note_name(name, true));
             return;
@@ -414,3 +418,6 @@ const VALUE_NEEDS: usize = 8;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod suite;

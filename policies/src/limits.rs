@@ -74,6 +74,9 @@ pub(crate) const FLOW_MARKS: usize = 1 << 16;
 pub(crate) const FLOW_TEXT_TOKENS: usize = 1 << 12;
 /// Distinctive words of all texts of a trace.
 pub(crate) const FLOW_TOKENS: usize = 1 << 15;
+/// Bytes of one text in which user, operator or house name things; what stands
+/// after them is not named, which refuses.
+pub(crate) const FLOW_NAMING_BYTES: usize = 1 << 18;
 /// Words and phrases by which a trace knows what user and operator named.
 pub(crate) const FLOW_NAMES: usize = 1 << 16;
 /// Which value of a record goes by which of its names.
