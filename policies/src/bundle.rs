@@ -14,6 +14,7 @@ use crate::{
     event::{Event, Principal},
     example::{Example, TestReport},
     finding::{Finding, Screened, View},
+    flow::{self, tools::Offer},
     hold::{self, Hold},
     judge::{Judge, entities::attribute},
     labels::Labels,
@@ -252,11 +253,21 @@ impl Bundle {
         findings
     }
 
-    /// Gives the trace the labels of a text and its findings.
+    /// Gives the trace the labels of a text and its findings. Texts are observed
+    /// in the order in which they came, a call before its result.
     pub fn observe(&self, trace: &mut Trace, segment: &Segment<'_>, findings: &[Finding]) {
-        for label in self.inner.labels.of(segment, findings) {
-            trace.add(label);
-        }
+        let tracks = self.inner.judge.asks_origins();
+        flow::observe::observe(&self.inner.labels, tracks, trace, segment, findings);
+    }
+
+    /// Looks at a tool that a server offers, beside those that the trace knows,
+    /// and remembers it: a changed definition, a name of another server's tool
+    /// or one that looks like it, a name with what is not seen, a description
+    /// that speaks of another server's tool. What the description says is a
+    /// text, which `screen` looks at.
+    #[must_use]
+    pub fn offer(&self, trace: &mut Trace, offer: &Offer<'_>) -> Vec<Finding> {
+        trace.tools_mut().offer(offer)
     }
 
     /// Decides about an event. It always comes to a decision: what cannot be

@@ -16,6 +16,7 @@ use crate::{
     engine::{Decoding, Engine, Label, Rule},
     example,
     finding::Severity,
+    flow::tools,
     judge::{
         Judge,
         policy::{self, Known},
@@ -75,6 +76,7 @@ pub(crate) fn compile(source: &Source) -> Result<(Inner, Vec<Diagnostic>), Diagn
     let at_bound = manifest.as_ref().map(|m| m.at_bound).unwrap_or_default();
     let mut categories: BTreeSet<String> =
         detectors.iter().map(|detector| detector.label.category.to_string()).collect();
+    categories.extend(tools::CATEGORIES.into_iter().map(str::to_owned));
     if at_bound == AtBound::Find {
         categories.insert(RUN_CATEGORY.to_owned());
     }
@@ -181,7 +183,9 @@ fn judge(
     };
     // Names are checked before: a schema that Cedar refuses has a name that it
     // refuses, which the fault beside this one says.
-    let schema = match Schema::from_cedarschema_str(&schema::text(&attributes, categories)) {
+    let roles = labels.roles.iter().map(|role| role.id.as_str()).collect();
+    let schema = match Schema::from_cedarschema_str(&schema::text(&attributes, categories, &roles))
+    {
         Ok((schema, _)) => schema,
         Err(error) => {
             faults.push(broken(&error.to_string()));

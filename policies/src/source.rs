@@ -172,6 +172,7 @@ pub(crate) const LABELS: &str = "labels.toml";
 /// The bundles that ship with Troth, one a line.
 #[rustfmt::skip]
 static BUILTIN: &[(&str, Dir<'static>)] = &[
+    ("builtin:agents", include_dir!("$CARGO_MANIFEST_DIR/bundles/agents")),
     ("builtin:baseline", include_dir!("$CARGO_MANIFEST_DIR/bundles/baseline")),
     ("builtin:code", include_dir!("$CARGO_MANIFEST_DIR/bundles/code")),
     ("builtin:egress", include_dir!("$CARGO_MANIFEST_DIR/bundles/egress")),
