@@ -15,6 +15,8 @@ mod number;
 mod payment;
 mod token;
 mod vat;
+#[cfg(test)]
+mod vectors;
 
 /// The lists, in the order in which diagnostics name them.
 const LISTS: &[&[Entry]] = &[
