@@ -173,6 +173,7 @@ pub(crate) const LABELS: &str = "labels.toml";
 #[rustfmt::skip]
 static BUILTIN: &[(&str, Dir<'static>)] = &[
     ("builtin:baseline", include_dir!("$CARGO_MANIFEST_DIR/bundles/baseline")),
+    ("builtin:injection", include_dir!("$CARGO_MANIFEST_DIR/bundles/injection")),
     ("builtin:pii-cn", include_dir!("$CARGO_MANIFEST_DIR/bundles/pii-cn")),
     ("builtin:pii-intl", include_dir!("$CARGO_MANIFEST_DIR/bundles/pii-intl")),
     ("builtin:secrets", include_dir!("$CARGO_MANIFEST_DIR/bundles/secrets")),

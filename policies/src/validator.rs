@@ -17,6 +17,7 @@ mod token;
 mod vat;
 #[cfg(test)]
 mod vectors;
+mod wallet;
 
 /// The lists, in the order in which diagnostics name them.
 const LISTS: &[&[Entry]] = &[
@@ -28,6 +29,7 @@ const LISTS: &[&[Entry]] = &[
     america::ENTRIES,
     europe::ENTRIES,
     vat::ENTRIES,
+    wallet::ENTRIES,
     asia::ENTRIES,
 ];
 
