@@ -182,3 +182,6 @@ static BUILTIN: &[(&str, Dir<'static>)] = &[
     ("builtin:pii-intl", include_dir!("$CARGO_MANIFEST_DIR/bundles/pii-intl")),
     ("builtin:secrets", include_dir!("$CARGO_MANIFEST_DIR/bundles/secrets")),
 ];
+
+#[cfg(test)]
+mod shipped;

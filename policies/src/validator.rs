@@ -16,6 +16,8 @@ mod number;
 mod payment;
 mod token;
 mod vat;
+#[cfg(test)]
+mod vectors;
 mod wallet;
 
 /// The lists, in the order in which diagnostics name them.

@@ -32,7 +32,7 @@ fn us_ssn(text: &[u8]) -> bool {
         && group != 0
         && serial != 0
         && !uniform(&all)
-        && !matches!(value(&all), 78_051_120 | 219_099_999 | 123_456_789)
+        && !matches!(value(&all), 78_051_120 | 219_099_999 | 457_555_462 | 123_456_789)
 }
 
 /// United States, taxpayers without social security.
@@ -77,7 +77,9 @@ fn us_dea(text: &[u8]) -> bool {
 
 /// North American telephone numbers: no area or exchange begins with 0 or 1 or
 /// ends in 11, and 555-0100 to 555-0199 belong to films.
-fn nanp(text: &[u8]) -> bool {
+pub(super) fn nanp(text: &[u8]) -> bool {
+    // The sign of an extension.
+    let text = text.strip_suffix(b"x").unwrap_or(text);
     let Some(all) = digits::<10>(text) else { return false };
     let [a, a1, a2, e, e1, e2, l1, l2, ..] = all;
     a >= 2

@@ -81,6 +81,14 @@ fn cn_mobile(text: &[u8]) -> bool {
 /// A landline with its area: three digits for the largest cities, else four.
 fn cn_landline(text: &[u8]) -> bool {
     let all = all_digits(text);
+    let all: Vec<u32> = match all.as_slice() {
+        // Abroad the zero of the area is left out, or not.
+        [8, 6, 0, rest @ ..]
+        | [0, 0, 8, 6, 0, rest @ ..]
+        | [8, 6, rest @ ..]
+        | [0, 0, 8, 6, rest @ ..] => std::iter::once(0).chain(rest.iter().copied()).collect(),
+        all => all.to_vec(),
+    };
     let (area, local) = match all.as_slice() {
         [0, a @ 1..=2, b, rest @ ..] if (*a, *b) != (2, 6) && (*a == 2 || *b == 0) => {
             (small(&[*a, *b]), rest)
@@ -112,20 +120,21 @@ fn cn_plate(text: &[u8]) -> bool {
 
 /// Hong Kong: one or two letters, six digits, and a check modulo 11.
 fn hk_id(text: &[u8]) -> bool {
-    let plain: Vec<u8> = text
+    let part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'(' | b')');
+    let from = text.iter().rposition(|byte| !part(byte)).map_or(0, |at| at.saturating_add(1));
+    let values: Vec<u32> = text
+        .get(from..)
+        .unwrap_or_default()
         .iter()
-        .filter(|byte| byte.is_ascii_alphanumeric())
-        .map(u8::to_ascii_uppercase)
+        .filter_map(|byte| char::from(*byte).to_digit(36))
         .collect();
-    let values: Option<Vec<u32>> =
-        plain.iter().map(|byte| char::from(*byte).to_digit(36)).collect();
-    let Some(values) = values else { return false };
-    let sum = match values.as_slice() {
-        [_, _, _, _, _, _, _, _] => 36 * 9 + weighted(&values, &[8, 7, 6, 5, 4, 3, 2, 1]),
-        [_, _, _, _, _, _, _, _, _] => weighted(&values, &[9, 8, 7, 6, 5, 4, 3, 2, 1]),
+    let sum = match values.len() {
+        // A single letter stands behind a space, which counts 36.
+        8 => 36 * 9 + weighted(&values, &[8, 7, 6, 5, 4, 3, 2, 1]),
+        9 => weighted(&values, &[9, 8, 7, 6, 5, 4, 3, 2, 1]),
         _ => return false,
     };
-    let numbers = all_digits(&plain);
+    let numbers = values.get(values.len().saturating_sub(7)..).unwrap_or_default();
     !uniform(numbers.get(..6).unwrap_or_default()) && sum.is_multiple_of(11)
 }
 

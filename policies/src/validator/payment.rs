@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{
     Entry, Test,
+    america::nanp,
     number::{all_digits, luhn, small, uniform},
 };
 
@@ -13,13 +14,15 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry { name: "iban_registry", test: Test::Text(iban_registry) },
     Entry { name: "public_ipv4", test: Test::Text(public_ipv4) },
     Entry { name: "public_ipv6", test: Test::Text(public_ipv6) },
+    Entry { name: "e164", test: Test::Text(e164) },
+    Entry { name: "phone_digits", test: Test::Text(phone_digits) },
     Entry { name: "mailbox", test: Test::Text(mailbox) },
 ];
 
 /// ISO/IEC 7812: an issuer's range with a length that it issues, and Luhn.
 fn payment_card(text: &[u8]) -> bool {
     let all = all_digits(text);
-    let [a, b, c, d, rest @ ..] = all.as_slice() else { return false };
+    let [a, b, c, d, ..] = all.as_slice() else { return false };
     let (two, four) = (small(&[*a, *b]), small(&[*a, *b, *c, *d]));
     let lengths: &[usize] = match (two, four) {
         (40..=49, _) => &[13, 16, 19],
@@ -30,9 +33,13 @@ fn payment_card(text: &[u8]) -> bool {
         (_, 6011) | (64 | 65, _) | (60 | 81 | 82, _) => &[16],
         (62, _) => &[16, 17, 18, 19],
         (_, 2200..=2204) => &[16, 17, 18, 19],
+        (_, 5018 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761..=6763) => {
+            &[12, 13, 14, 15, 16, 17, 18, 19]
+        }
+        (_, 2131 | 1800) => &[15],
         _ => return false,
     };
-    lengths.contains(&all.len()) && !uniform(rest) && luhn(&all)
+    lengths.contains(&all.len()) && luhn(&all)
 }
 
 /// ISO 13616: a country of the registry with its length, and MOD 97.
@@ -88,6 +95,33 @@ fn public_ipv6(text: &[u8]) -> bool {
     (0x2000..0x4000).contains(&a) && (a, b) != (0x2001, 0x0db8) && a != 0x3fff
 }
 
+/// ITU-T E.164: a country's code that is assigned, at most fifteen digits, and
+/// in North America an area and an exchange that exist.
+fn e164(text: &[u8]) -> bool {
+    let all = all_digits(text);
+    let all = match all.as_slice() {
+        [0, 0, rest @ ..] => rest,
+        all => all,
+    };
+    let zone = match all {
+        [1, ..] => return all.len() == 11 && nanp(text),
+        [7, ..] => all.len() == 11,
+        [2, 0 | 7, ..] | [3, 0..=4 | 6 | 9, ..] | [4, 0 | 1 | 3..=9, ..] | [5, 1..=8, ..] => true,
+        [6, 0..=6, ..] | [8, 1 | 2 | 4 | 6, ..] | [9, 0..=5 | 8, ..] => true,
+        [a, b, c, ..] => ZONES.iter().any(|(zone, last)| *zone == a * 10 + b && last.contains(c)),
+        _ => false,
+    };
+    zone && (9..=15).contains(&all.len()) && !uniform(all.get(3..).unwrap_or_default())
+}
+
+/// As many digits as a telephone number has within its country.
+fn phone_digits(text: &[u8]) -> bool {
+    let all = all_digits(text);
+    (8..=13).contains(&all.len())
+        && !uniform(all.get(2..).unwrap_or_default())
+        && !matches!(all.as_slice(), [.., 5, 5, 5, 0, 1, _, _])
+}
+
 /// A person's address of electronic mail: not one of the names that RFC 2606
 /// keeps for manuals, nor of the mailboxes that RFC 2142 gives to machines.
 fn mailbox(text: &[u8]) -> bool {
@@ -111,6 +145,31 @@ fn mailbox(text: &[u8]) -> bool {
                 && !label.ends_with(b"-")
         })
 }
+
+/// Country codes of three digits: the first two, and the third.
+const ZONES: &[(u32, &[u32])] = &[
+    (21, &[1, 2, 3, 6, 8]),
+    (22, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (23, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (24, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (25, &[0, 1, 2, 3, 4, 5, 6, 7, 8]),
+    (26, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (29, &[0, 1, 7, 8, 9]),
+    (35, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (37, &[0, 1, 2, 3, 4, 5, 6, 7, 8]),
+    (38, &[0, 1, 2, 3, 5, 6, 7, 9]),
+    (42, &[0, 1, 3]),
+    (50, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (59, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (67, &[0, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (68, &[0, 1, 2, 3, 5, 6, 7, 8, 9]),
+    (69, &[0, 1, 2]),
+    (85, &[0, 2, 3, 5, 6]),
+    (88, &[0, 6]),
+    (96, &[0, 1, 2, 3, 4, 5, 6, 7, 8]),
+    (97, &[0, 1, 2, 3, 4, 5, 6, 7]),
+    (99, &[2, 3, 4, 5, 6, 8]),
+];
 
 /// Nobody reads there.
 const MACHINES: &[&str] = &[
