@@ -36,7 +36,7 @@ pub(crate) fn applies_to(action: Action) -> &'static [ResourceKind] {
 
 /// The groups that an action is in: `Input` is what goes towards a model,
 /// `Output` what a model says or does.
-fn groups(action: Action) -> &'static str {
+pub(crate) fn groups(action: Action) -> &'static str {
     match action {
         Action::Respond | Action::CallTool => "Output",
         Action::Prompt
@@ -77,7 +77,7 @@ pub(crate) fn text(
          entity Tool in [ToolGroup] = {{ \"name\": String }};\n\
          type Finding = {{ score: Long, severity: Long, count: Long }};\n\
          type Findings = {{ {findings} }};\n\
-         type Argument = {{ all: Set<String>, text?: String, number?: Long }};\n\
+         type Argument = {{ all: Set<String>, text?: String, number?: Long, least?: Long, most?: Long }};\n\
          entity Call = {{ \"name\": String }} tags Argument;\n\
          action Input, Output;\n"
     );
