@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     compile,
-    decision::Decision,
+    decision::{Decision, Determining},
     detector::{Detector, Kind},
     diagnostic::{Diagnostic, Diagnostics},
     engine::Engine,
@@ -15,7 +15,7 @@ use crate::{
     finding::{Finding, Screened, View},
     flow::{self, tools::Offer},
     hold::{self, Hold},
-    judge::{Judge, entities::attribute},
+    judge::{Judge, entities::fits},
     labels::Labels,
     manifest::{AttributeKind, Covers, Manifest},
     segment::{Channel, Segment, Surface},
@@ -169,6 +169,12 @@ impl Bundle {
         self.inner.judge.len()
     }
 
+    /// What each policy says of itself, with its text as its author wrote it:
+    /// the strongest response first, then by id.
+    pub fn policies(&self) -> impl Iterator<Item = (&Determining, &str)> {
+        self.inner.judge.policies()
+    }
+
     /// The bytes of its compiled patterns, caches apart.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
@@ -184,16 +190,8 @@ impl Bundle {
     /// # Errors
     /// The name of an attribute that is not, and the type that it should have.
     pub fn check_principal(&self, principal: &Principal) -> Result<(), (String, AttributeKind)> {
-        let teams = ("teams", AttributeKind::Strings);
-        let declared = self.inner.judge.attributes();
-        for (name, kind) in
-            declared.iter().map(|(name, kind)| (name.as_str(), *kind)).chain([teams])
-        {
-            if attribute(kind, principal.attributes.get(name)).is_none() {
-                return Err((name.to_owned(), kind));
-            }
-        }
-        Ok(())
+        fits(self.inner.judge.attributes(), principal)
+            .map_err(|(name, kind)| (name.to_owned(), kind))
     }
 
     /// Looks at a text with every pattern and lexicon of its channel.

@@ -10,10 +10,11 @@ use toml::Spanned;
 use crate::{
     bundle::Bundle,
     compile,
-    decision::Verdict,
+    decision::{Decision, Verdict},
     diagnostic::{Faults, FileText},
     event::{Action, Call, Principal, Resource},
-    explain::{Explanation, Question},
+    explain::Question,
+    finding::Finding,
     labels::Labels,
     manifest::{ID_RULE, is_id},
     segment::{Segment, Surface},
@@ -176,9 +177,8 @@ fn check(
 impl Example {
     /// Runs the case.
     pub(crate) fn run(&self, bundle: &Bundle) -> TestCase {
-        let explanation = self.explain(bundle);
+        let (findings, decision) = self.answer(bundle);
         let mut faults = Vec::new();
-        let decision = &explanation.decision;
         if decision.verdict != self.raw.verdict {
             let (got, want) = (decision.verdict.as_str(), self.raw.verdict.as_str());
             faults.push(format!("verdict `{got}`, expected `{want}`"));
@@ -189,8 +189,7 @@ impl Example {
             faults.push(format!("policy `{}` did not determine it", cut(id)));
         }
         for category in &self.raw.categories {
-            if !explanation.findings.iter().any(|finding| **category.get_ref() == *finding.category)
-            {
+            if !findings.iter().any(|finding| **category.get_ref() == *finding.category) {
                 faults.push(format!(
                     "nothing of the category `{}` was found",
                     cut(category.get_ref())
@@ -208,7 +207,7 @@ impl Example {
         }
     }
 
-    fn explain(&self, bundle: &Bundle) -> Explanation {
+    fn answer(&self, bundle: &Bundle) -> (Vec<Finding>, Decision) {
         let raw = &self.raw;
         let mut trace = Trace::default();
         for label in &raw.labels {
@@ -227,7 +226,7 @@ impl Example {
         let on_tool =
             matches!(action, Action::CallTool | Action::OfferTool | Action::ReturnToolResult)
                 || (raw.tool.is_some() && !matches!(action, Action::Prompt | Action::Respond));
-        bundle.explain_text(&Question {
+        bundle.answer(&Question {
             action,
             principal: &self.principal,
             resource: if on_tool { Resource::Tool(tool) } else { Resource::Model("example") },

@@ -284,6 +284,11 @@ impl Labels {
             .map(|(id, _)| id.as_str())
     }
 
+    /// The names of the groups.
+    pub(crate) fn group_names(&self) -> impl Iterator<Item = &str> {
+        self.groups.keys().map(String::as_str)
+    }
+
     /// Whether there is such a group.
     pub(crate) fn has_group(&self, id: &str) -> bool {
         self.groups.contains_key(id)
