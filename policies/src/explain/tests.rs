@@ -124,10 +124,8 @@ fn what_an_argument_says_made_the_difference() {
     let arguments = json!({ "to": ["bob@x", "mal@x"] });
     let bundle = bundle();
     let attributes = json!({ "recipients": ["bob@x"] });
-    let bob = Principal {
-        attributes: attributes.as_object().unwrap().clone(),
-        ..Principal::anonymous()
-    };
+    let bob =
+        Principal { attributes: attributes.as_object().unwrap().clone(), ..Principal::anonymous() };
     let trace = Trace::labelled(["untrusted"]);
     let explanation = bundle.explain(&Event {
         action: Action::CallTool,
@@ -164,7 +162,10 @@ fn two_things_together_and_one_finding_of_two() {
         reason.by.iter().map(ToString::to_string).collect()
     };
     assert_eq!(by("both"), ["the category `pii`", "the category `secret`"]);
-    assert_eq!(by("many"), ["the category `secret`", "the detector `secret`", "the detector `token`"]);
+    assert_eq!(
+        by("many"),
+        ["the category `secret`", "the detector `secret`", "the detector `token`"]
+    );
     assert_eq!(by("one"), ["the category `secret`"]);
     // The label that the finding gave goes with it, and is not its own cause.
     assert_eq!(explanation.labels, ["pii"]);

@@ -92,7 +92,9 @@ pub(crate) fn text(
     for action in Action::ALL {
         let call = if action == Action::CallTool {
             ", call: Call, roles: Roles, carries: Set<String>"
-        } else { "" };
+        } else {
+            ""
+        };
         let resources: Vec<&str> =
             applies_to(action).iter().map(|resource| resource.as_str()).collect();
         let _ = writeln!(
