@@ -1,7 +1,7 @@
 //! What bundles say of texts whose answer is known.
 //!
 //! ```text
-//! alarms DIRECTORY BUNDLE... [--worst N] [--as SURFACE] [--attacks]
+//! alarms DIRECTORY BUNDLE... [--worst N] [--as SURFACE] [--attacks] [--missed N]
 //! ```
 //!
 //! Reads the `*.jsonl` files of a directory (`id`, `text`, `label`, `category`,
@@ -9,7 +9,8 @@
 //! `benign`, and prints how many were blocked, redacted and flagged, by source
 //! and category and by detector, and the worst rows with what was found in
 //! them. `--attacks` prints the share that is caught of the rows labelled
-//! `injection`, `jailbreak` or `harmful` as well. `--as` puts every row on
+//! `injection`, `jailbreak` or `harmful` as well, and `--missed` the first N of
+//! those that nothing stopped, blocked or flagged. `--as` puts every row on
 //! another surface: source code as the argument of a tool that writes files is
 //! what agents really send.
 //!
@@ -93,6 +94,7 @@ struct Options {
     worst: usize,
     surface: Option<Surface>,
     attacks: bool,
+    missed: usize,
 }
 
 impl Options {
@@ -104,6 +106,7 @@ impl Options {
             worst: 50,
             surface: None,
             attacks: false,
+            missed: 0,
         };
         while let Some(word) = words.next() {
             match word.as_str() {
@@ -113,6 +116,7 @@ impl Options {
                     options.surface = Some(Surface::parse(&name).ok_or(USAGE)?);
                 }
                 "--attacks" => options.attacks = true,
+                "--missed" => options.missed = words.next().ok_or(USAGE)?.parse()?,
                 _ => options.bundles.push(word),
             }
         }
@@ -161,6 +165,9 @@ fn main() -> Result<()> {
     benign.print(&mut out, "benign", options.worst, false)?;
     if options.attacks {
         attacks.print(&mut out, "attacks", 0, true)?;
+        for row in attacks.missed.iter().take(options.missed) {
+            writeln!(out, "    {row}")?;
+        }
     }
     out.flush()?;
     Ok(())
@@ -262,6 +269,7 @@ struct Report {
     groups: BTreeMap<String, Tally>,
     detectors: BTreeMap<String, (Verdict, u32)>,
     rows: Vec<(Verdict, String)>,
+    missed: Vec<String>,
 }
 
 impl Report {
@@ -270,6 +278,11 @@ impl Report {
         let group = format!("{} {} {} {}", row.source, row.label, row.category, row.lang);
         self.groups.entry(group).or_default().add(judged.verdict);
         if judged.verdict == Verdict::Allow {
+            if row.label != "benign" {
+                let text: String = row.text.chars().take(200).collect();
+                let group = (&row.label, &row.category, &row.lang);
+                self.missed.push(format!("{} {group:?} {text:?}", row.id));
+            }
             return;
         }
         let mut names: Vec<&str> = judged.findings.iter().map(|found| &*found.detector).collect();
@@ -333,4 +346,5 @@ fn around(text: &str, found: &Finding) -> String {
 /// The tool that tool texts belong to.
 const TOOL: &str = "any_tool";
 
-const USAGE: &str = "usage: alarms DIRECTORY BUNDLE... [--worst N] [--as SURFACE] [--attacks]";
+const USAGE: &str =
+    "usage: alarms DIRECTORY BUNDLE... [--worst N] [--as SURFACE] [--attacks] [--missed N]";

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     compile,
+    count::TermCounts,
     decision::{Decision, Determining},
     detector::{Detector, Kind},
     diagnostic::{Diagnostic, Diagnostics},
@@ -18,6 +19,7 @@ use crate::{
     judge::{Judge, entities::fits},
     labels::Labels,
     manifest::{AttributeKind, Covers, Manifest},
+    risk::Class,
     segment::{Channel, Segment, Surface},
     source::Source,
     trace::Trace,
@@ -39,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) labels: Labels,
     pub(crate) judge: Judge,
     pub(crate) examples: Vec<Example>,
+    pub(crate) terms: TermCounts,
 }
 
 /// A bundle, and what its author should know of it.
@@ -85,6 +88,8 @@ pub struct DetectorInfo {
     pub kind: DetectorKind,
     /// The channels that it looks at.
     pub channels: Vec<Channel>,
+    /// What it declares to cover.
+    pub classes: Vec<Class>,
     /// For a classifier, its label and the least score that counts, in ppm.
     pub classifier: Option<(String, u32)>,
 }
@@ -143,6 +148,7 @@ impl Bundle {
                 id: Arc::clone(&detector.label.id),
                 category: Arc::clone(&detector.label.category),
                 kind,
+                classes: detector.classes.iter().collect(),
                 channels: Channel::ALL
                     .into_iter()
                     .filter(|channel| detector.surfaces.contains(&channel.surface()))
@@ -161,6 +167,12 @@ impl Bundle {
             Kind::Classifier(..) => 0,
         };
         self.inner.detectors.iter().map(count).sum()
+    }
+
+    /// How many terms its lexicons have, by class.
+    #[must_use]
+    pub fn term_counts(&self) -> &TermCounts {
+        &self.inner.terms
     }
 
     /// How many policies there are.

@@ -17,8 +17,11 @@ pub(crate) const POLICIES: usize = 4096;
 pub(crate) const POLICY_NEST: usize = 64;
 /// Words, brackets and operators of one policy.
 pub(crate) const POLICY_WORDS: usize = 2048;
-/// Terms of a lexicon.
+/// Terms of a lexicon, and of all that see one surface.
 pub(crate) const LEXICON_TERMS: usize = 250_000;
+/// Nodes of the tree of all terms that see one surface: one for each letter
+/// that no other term shares, and twelve bytes each.
+pub(crate) const LEXICON_NODES: usize = 4 << 20;
 /// One term of a lexicon, in bytes.
 pub(crate) const TERM_BYTES: usize = 256;
 /// The longest match of a pattern where the bundle sets no other, in bytes.
