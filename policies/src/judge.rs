@@ -13,6 +13,8 @@
 mod advice;
 pub(crate) mod entities;
 pub(crate) mod facts;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod oracle;
 pub(crate) mod policy;
 pub(crate) mod schema;
 
@@ -52,8 +54,8 @@ pub(crate) struct Judge {
     slices: BTreeMap<(Action, ResourceKind), Slice>,
     /// Each action with the groups that it is in.
     actions: BTreeMap<Action, Entity>,
-    #[cfg(test)]
-    oracle: tests::Oracle,
+    #[cfg(any(test, fuzzing))]
+    oracle: oracle::Oracle,
 }
 
 /// A policy, taken apart.
@@ -91,8 +93,8 @@ impl Judge {
         attributes: BTreeMap<String, AttributeKind>,
         mut rules: Vec<Rule>,
     ) -> Option<Judge> {
-        #[cfg(test)]
-        let oracle = tests::Oracle::new(&rules);
+        #[cfg(any(test, fuzzing))]
+        let oracle = oracle::Oracle::new(&rules);
         rules.sort_by(|a, b| (b.says.response, &a.says.id).cmp(&(a.says.response, &b.says.id)));
         let mut facts = Facts::default();
         let mut policies = Vec::with_capacity(rules.len());
@@ -128,7 +130,7 @@ impl Judge {
             facts,
             slices,
             actions: actions(schema)?,
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             oracle,
         })
     }

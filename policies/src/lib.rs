@@ -13,6 +13,9 @@ mod example;
 mod explain;
 mod finding;
 mod fold;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod glob;
 mod hold;
 mod judge;

@@ -124,10 +124,8 @@ fn what_an_argument_says_made_the_difference() {
     let arguments = json!({ "to": ["bob@x", "mal@x"] });
     let bundle = bundle();
     let attributes = json!({ "recipients": ["bob@x"] });
-    let bob = Principal {
-        attributes: attributes.as_object().unwrap().clone(),
-        ..Principal::anonymous()
-    };
+    let bob =
+        Principal { attributes: attributes.as_object().unwrap().clone(), ..Principal::anonymous() };
     let trace: Trace = serde_json::from_value(json!({ "labels": ["untrusted"] })).unwrap();
     let explanation = bundle.explain(&Event {
         action: Action::CallTool,
@@ -164,7 +162,10 @@ fn two_things_together_and_one_finding_of_two() {
         reason.by.iter().map(ToString::to_string).collect()
     };
     assert_eq!(by("both"), ["the category `pii`", "the category `secret`"]);
-    assert_eq!(by("many"), ["the category `secret`", "the detector `secret`", "the detector `token`"]);
+    assert_eq!(
+        by("many"),
+        ["the category `secret`", "the detector `secret`", "the detector `token`"]
+    );
     assert_eq!(by("one"), ["the category `secret`"]);
     // The label that the finding gave goes with it, and is not its own cause.
     assert_eq!(explanation.labels, ["pii"]);
@@ -214,15 +215,15 @@ proptest! {
                 }
                 left.retain(|label| !without.contains(&Part::Label((*label).to_owned())));
                 let mut arguments = arguments.clone();
-                if without.contains(&Part::Argument("/to".to_owned())) {
-                    arguments = json!({});
-                }
                 let mut items = to.clone();
                 for place in (0..items.len()).rev() {
                     if without.contains(&Part::Argument(format!("/to/{place}"))) {
                         items.remove(place);
                         arguments = json!({ "to": items });
                     }
+                }
+                if without.contains(&Part::Argument("/to".to_owned())) {
+                    arguments = json!({});
                 }
                 let trace: Trace = serde_json::from_value(json!({ "labels": left })).unwrap();
                 bundle.judge(&Event {

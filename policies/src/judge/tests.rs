@@ -1,6 +1,5 @@
 //! Decisions, and that there is no way to an allowed event round a `forbid`.
 
-mod oracle;
 mod properties;
 
 use std::sync::Arc;
@@ -8,7 +7,6 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-pub(super) use self::oracle::Oracle;
 use crate::*;
 
 fn bundle(policies: &str) -> Bundle {
