@@ -13,7 +13,8 @@ use crate::{
     engine::Engine,
     event::{Event, Principal},
     example::{Example, TestReport},
-    finding::{Finding, Screened, View},
+    explain::Explanation,
+    finding::{Finding, Screened, Severity, View},
     flow::{self, tools::Offer},
     hold::{self, Hold},
     judge::{Judge, entities::fits},
@@ -84,6 +85,8 @@ pub struct DetectorInfo {
     pub id: Arc<str>,
     /// The category of its findings.
     pub category: Arc<str>,
+    /// How bad they are.
+    pub severity: Severity,
     /// What it goes by.
     pub kind: DetectorKind,
     /// The channels that it looks at.
@@ -147,6 +150,7 @@ impl Bundle {
             DetectorInfo {
                 id: Arc::clone(&detector.label.id),
                 category: Arc::clone(&detector.label.category),
+                severity: detector.label.severity,
                 kind,
                 classes: detector.classes.iter().collect(),
                 channels: Channel::ALL
@@ -280,6 +284,19 @@ impl Bundle {
     pub fn hold(&self, channel: Channel) -> Hold {
         let engine = self.inner.engines.get(&channel.surface());
         Hold::new(engine.map(Arc::clone))
+    }
+
+    /// The ids of the bundle's own examples, in the order of the files.
+    pub fn examples(&self) -> impl Iterator<Item = &str> {
+        self.inner.examples.iter().map(Example::id)
+    }
+
+    /// Explains one of the bundle's own examples; nothing where it has none of
+    /// that id.
+    #[must_use]
+    pub fn explain_example(&self, id: &str) -> Option<Explanation> {
+        let example = self.inner.examples.iter().find(|example| example.id() == id)?;
+        Some(example.explain(self))
     }
 
     /// Runs the bundle's own examples.

@@ -10,11 +10,10 @@ use toml::Spanned;
 use crate::{
     bundle::Bundle,
     compile,
-    decision::{Decision, Verdict},
+    decision::Verdict,
     diagnostic::{Faults, FileText},
     event::{Action, Call, Principal, Resource},
-    explain::Question,
-    finding::Finding,
+    explain::{Explanation, Question},
     labels::Labels,
     manifest::{ID_RULE, is_id},
     segment::{Segment, Surface},
@@ -179,7 +178,7 @@ fn check(
 impl Example {
     /// Runs the case.
     pub(crate) fn run(&self, bundle: &Bundle) -> TestCase {
-        let (findings, decision) = self.answer(bundle);
+        let (findings, decision) = self.ask(bundle, |question| bundle.answer(question));
         let mut faults = Vec::new();
         if decision.verdict != self.raw.verdict {
             let (got, want) = (decision.verdict.as_str(), self.raw.verdict.as_str());
@@ -215,7 +214,17 @@ impl Example {
         }
     }
 
-    fn answer(&self, bundle: &Bundle) -> (Vec<Finding>, Decision) {
+    /// Its id.
+    pub(crate) fn id(&self) -> &str {
+        self.raw.id.get_ref()
+    }
+
+    /// Explains the case.
+    pub(crate) fn explain(&self, bundle: &Bundle) -> Explanation {
+        self.ask(bundle, |question| bundle.explain_text(question))
+    }
+
+    fn ask<T>(&self, bundle: &Bundle, then: impl FnOnce(&Question<'_>) -> T) -> T {
         let raw = &self.raw;
         let mut trace = Trace::default();
         for label in &raw.labels {
@@ -234,7 +243,7 @@ impl Example {
         let on_tool =
             matches!(action, Action::CallTool | Action::OfferTool | Action::ReturnToolResult)
                 || (raw.tool.is_some() && !matches!(action, Action::Prompt | Action::Respond));
-        bundle.answer(&Question {
+        then(&Question {
             action,
             principal: &self.principal,
             resource: if on_tool { Resource::Tool(tool) } else { Resource::Model("example") },

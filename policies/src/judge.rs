@@ -13,6 +13,8 @@
 mod advice;
 pub(crate) mod entities;
 pub(crate) mod facts;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod oracle;
 pub(crate) mod origin;
 pub(crate) mod policy;
 pub(crate) mod schema;
@@ -56,8 +58,8 @@ pub(crate) struct Judge {
     asks_origins: bool,
     /// Each action with the groups that it is in.
     actions: BTreeMap<Action, Entity>,
-    #[cfg(test)]
-    oracle: tests::Oracle,
+    #[cfg(any(test, fuzzing))]
+    oracle: oracle::Oracle,
 }
 
 /// A policy, taken apart.
@@ -95,8 +97,8 @@ impl Judge {
         attributes: BTreeMap<String, AttributeKind>,
         mut rules: Vec<Rule>,
     ) -> Option<Judge> {
-        #[cfg(test)]
-        let oracle = tests::Oracle::new(&rules);
+        #[cfg(any(test, fuzzing))]
+        let oracle = oracle::Oracle::new(&rules);
         rules.sort_by(|a, b| (b.says.response, &a.says.id).cmp(&(a.says.response, &b.says.id)));
         // A policy that cannot be read again is taken to ask.
         let asks_origins =
@@ -136,7 +138,7 @@ impl Judge {
             slices,
             asks_origins,
             actions: actions(schema)?,
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             oracle,
         })
     }

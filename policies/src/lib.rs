@@ -15,6 +15,9 @@ mod explain;
 mod finding;
 mod flow;
 mod fold;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod glob;
 mod hold;
 mod judge;

@@ -17,6 +17,10 @@ pub(crate) const POLICIES: usize = 4096;
 pub(crate) const POLICY_NEST: usize = 64;
 /// Words, brackets and operators of one policy.
 pub(crate) const POLICY_WORDS: usize = 2048;
+/// The stack on which policies are parsed and validated. A policy of the most
+/// links takes a fifth of it where nothing is optimised, and takes down a thread
+/// with the usual 2 MiB.
+pub(crate) const POLICY_STACK_BYTES: usize = 128 << 20;
 /// Terms of a lexicon, and of all that see one surface.
 pub(crate) const LEXICON_TERMS: usize = 250_000;
 /// Nodes of the tree of all terms that see one surface: one for each letter

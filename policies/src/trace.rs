@@ -30,11 +30,20 @@ struct State {
 
 impl Trace {
     /// A trace that carries these labels, of which nothing else is known.
-    #[must_use]
-    pub fn labelled<'l>(labels: impl IntoIterator<Item = &'l str>) -> Trace {
+    ///
+    /// # Errors
+    /// More labels, or longer ones, than any bundle declares: none is dropped.
+    pub fn labelled<'l>(
+        labels: impl IntoIterator<Item = &'l str>,
+    ) -> Result<Trace, UnreadableTrace> {
         let mut trace = Trace::default();
-        labels.into_iter().for_each(|label| trace.add(label));
-        trace
+        for label in labels {
+            trace.add(label);
+            if label.len() > limits::NAME_BYTES || !trace.carries(label) {
+                return Err(UnreadableTrace::Labels);
+            }
+        }
+        Ok(trace)
     }
 
     /// The labels, in order.
@@ -123,6 +132,8 @@ pub enum UnreadableTrace {
     TooLarge,
     /// Not of this version.
     Version,
+    /// More labels, or longer ones, than a bundle can declare.
+    Labels,
     /// Cut, changed, or not written by `to_bytes`.
     Damaged,
 }
@@ -131,6 +142,7 @@ impl fmt::Display for UnreadableTrace {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             UnreadableTrace::TooLarge => "more bytes than a trace has",
+            UnreadableTrace::Labels => "more labels, or longer ones, than a bundle can declare",
             UnreadableTrace::Version => "not a trace of this version",
             UnreadableTrace::Damaged => "the trace is damaged",
         })

@@ -38,7 +38,7 @@ pub(crate) enum BootFault {
     #[diagnostic(transparent)]
     Config(#[from] config::ConfigFaults),
     /// Faults of the bundle.
-    #[error("the bundle does not compile\n{0}")]
+    #[error("the bundle does not compile\n\n{}", .0.report())]
     Bundle(troth_policies::Diagnostics),
     /// A directory without a bundle.
     #[error("`{path}` is not a bundle: it has no `bundle.toml`")]

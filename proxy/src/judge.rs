@@ -1,6 +1,6 @@
 //! Findings to verdicts, one question for each thing that is about to happen.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use troth_policies::Channel;
 use troth_policies::{
@@ -15,7 +15,7 @@ pub(crate) struct Judgement {
     /// The strongest verdict.
     pub(crate) verdict: Verdict,
     /// What determined it and every weaker one.
-    pub(crate) policies: Vec<Determining>,
+    pub(crate) policies: Vec<Arc<Determining>>,
     /// Indexes of the findings whose spans are replaced.
     pub(crate) redact: BTreeSet<usize>,
     /// Policies whose evaluation failed: a block.
@@ -73,7 +73,7 @@ impl Judgement {
         self.calls.extend(other.calls);
     }
 
-    fn policy(&mut self, policy: Determining) {
+    fn policy(&mut self, policy: Arc<Determining>) {
         if !self.policies.iter().any(|known| known.id == policy.id) {
             self.policies.push(policy);
         }

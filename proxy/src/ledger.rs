@@ -12,7 +12,7 @@ use troth_attest::{
     Digest as RecordDigest, Enforcement, Intent, Opaque, Outcome, Pending, Record, RecordVerdict,
     Sealed, ToolCall as ToolCallRecord, Usage,
 };
-use troth_policies::{Determining, Verdict};
+use troth_policies::Verdict;
 
 use crate::{
     clock::Mark,
@@ -507,7 +507,7 @@ impl Ledger {
     }
 
     fn outcome(&mut self, intent: u64, verdict: RecordVerdict, reason: Option<&str>) -> Outcome {
-        let policies: &[Determining] = &self.judgement.policies;
+        let policies = &self.judgement.policies;
         let mut commitments: Vec<String> =
             policies.iter().flat_map(|policy| policy.commitments.iter().cloned()).collect();
         commitments.sort();

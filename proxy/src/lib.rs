@@ -11,6 +11,9 @@ mod coverage;
 mod dialect;
 mod evidence;
 mod fault;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod json;
 mod judge;

@@ -280,6 +280,7 @@ mod tests {
         let value = json!({ "to": ["a", "b"], "x/y": { "~": 1 }, "n": 5 });
         let mut pointers = Vec::new();
         point(&value, &mut String::new(), 0, &mut pointers);
+        pointers.sort();
         assert_eq!(pointers, ["/n", "/to", "/to/0", "/to/1", "/x~1y", "/x~1y/~0"]);
         for pointer in &pointers {
             assert!(value.pointer(pointer).is_some(), "{pointer}");

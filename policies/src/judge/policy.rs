@@ -90,13 +90,22 @@ pub(crate) fn read(
 /// says of several at one place is one fault.
 fn validate(file: &FileText, set: &PolicySet, schema: &Schema, faults: &mut Faults) {
     let validated = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
-    let mut told = BTreeSet::new();
-    let errors = validated.validation_errors().map(|error| invalid(file, error));
-    for fault in errors.chain(validated.validation_warnings().map(|one| doubtful(file, one))) {
+    let (mut told, mut wrong) = (BTreeSet::new(), BTreeSet::new());
+    for error in validated.validation_errors() {
+        let fault = invalid(file, error);
         let general = PRINCIPALS
             .iter()
             .fold(fault.message().to_owned(), |said, kind| said.replace(kind, "`principal`"));
+        wrong.insert(error.policy_id().to_string());
         if told.insert((fault.line(), fault.column(), general)) {
+            faults.push(fault);
+        }
+    }
+    for warning in validated.validation_warnings() {
+        let fault = doubtful(file, warning);
+        // Why a policy can never apply is said once, and what is wrong with it
+        // is the better reason.
+        if fault.is_warning() || wrong.insert(warning.policy_id().to_string()) {
             faults.push(fault);
         }
     }

@@ -11,12 +11,13 @@ use cedar_policy::{Policy, PolicyId, Schema};
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use super::{finding, oracle::Oracle, trace};
+use super::{finding, trace};
 use crate::{
     decision::Determining,
     diagnostic::{Faults, FileText},
     judge::{
         Judge,
+        oracle::Oracle,
         policy::{self, Known, Rule},
         schema,
     },
@@ -108,14 +109,14 @@ fn atom() -> impl Strategy<Value = String> {
             "context.labels.isEmpty()",
         ]).prop_map(str::to_owned),
         // Overflows of an integer.
-        3 => (select(vec!["+", "-", "*"]), number(), way(), number()).prop_map(|(op, a, way, b)| {
+        8 => (select(vec!["+", "-", "*"]), number(), way(), number()).prop_map(|(op, a, way, b)| {
             format!("principal.limit {op} {a} {way} {b}")
         }),
         2 => (category(), number()).prop_map(|(name, number)| format!(
             "context.findings has {name} && context.findings.{name}.score * {number} > 5"
         )),
         // An entity that is in no request has no attributes: an error.
-        1 => select(vec!["Agent::\"ghost\".limit > 0", "User::\"u\".vip"]).prop_map(str::to_owned),
+        3 => select(vec!["Agent::\"ghost\".limit > 0", "User::\"u\".vip"]).prop_map(str::to_owned),
         3 => select(vec![
             "principal.vip",
             "principal.limit < 5",
@@ -258,7 +259,7 @@ fn event() -> impl Strategy<Value = Parts> {
         select(vec![PrincipalKind::Agent, PrincipalKind::User, PrincipalKind::Team]),
         select(vec!["u", "t", "x"]),
         prop::collection::vec(select(vec!["t", "other"]), 0..2),
-        select(vec![i64::MIN, -1, 0, 1, 4, i64::MAX]),
+        select(vec![i64::MIN, i64::MIN + 1, -1, 0, 4, i64::MAX - 1, i64::MAX]),
         any::<bool>(),
         prop::collection::vec(select(vec!["a", "mal"]), 0..3),
     )

@@ -1,5 +1,12 @@
 //! Cedar's own authorizer over all policies of a bundle at once: what the
-//! index of facts and slices must not differ from.
+//! index of facts and slices must not differ from. Not there but for tests and
+//! fuzzing.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what cannot be asked of Cedar is a fault of the test"
+)]
 
 use std::collections::BTreeSet;
 
@@ -17,20 +24,20 @@ use crate::{
 
 /// All policies, and the one that permits.
 #[derive(Debug)]
-pub(in crate::judge) struct Oracle {
+pub(crate) struct Oracle {
     set: PolicySet,
 }
 
 /// What Cedar says.
 #[derive(Debug)]
-pub(super) struct Said {
-    pub(super) allows: bool,
-    pub(super) reasons: BTreeSet<String>,
-    pub(super) errors: BTreeSet<String>,
+pub(crate) struct Said {
+    pub(crate) allows: bool,
+    pub(crate) reasons: BTreeSet<String>,
+    pub(crate) errors: BTreeSet<String>,
 }
 
 impl Oracle {
-    pub(in crate::judge) fn new(rules: &[Rule]) -> Oracle {
+    pub(crate) fn new(rules: &[Rule]) -> Oracle {
         let mut set = PolicySet::new();
         let base = "permit (principal, action, resource);";
         set.add(Policy::parse(Some(PolicyId::new(BASE)), base).unwrap()).unwrap();
@@ -41,7 +48,7 @@ impl Oracle {
     }
 
     /// Asks about an event that a policy can be asked about.
-    pub(super) fn ask(judge: &Judge, labels: &Labels, event: &Event<'_>) -> Said {
+    pub(crate) fn ask(judge: &Judge, labels: &Labels, event: &Event<'_>) -> Said {
         let cast = Cast::of(&judge.types, event);
         let action = &judge.actions[&event.action];
         let making = Making { types: &judge.types, attributes: &judge.attributes, labels, action };
