@@ -186,8 +186,7 @@ fn measure(bundle: &Bundle, scene: &Scene) -> (usize, f64, f64) {
         attributes: attributes.as_object().cloned().unwrap_or_default(),
         ..Principal::anonymous()
     };
-    let trace = json!({ "labels": scene.labels });
-    let trace: Trace = serde_json::from_value(trace).unwrap_or_default();
+    let trace = Trace::labelled(scene.labels.iter().copied());
     let event = Event {
         action: scene.action,
         principal: &principal,

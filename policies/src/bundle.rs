@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     compile,
+    count::TermCounts,
     decision::{Decision, Determining},
     detector::{Detector, Kind},
     diagnostic::{Diagnostic, Diagnostics},
@@ -14,10 +15,12 @@ use crate::{
     example::{Example, TestReport},
     explain::Explanation,
     finding::{Finding, Screened, Severity, View},
+    flow::{self, tools::Offer},
     hold::{self, Hold},
     judge::{Judge, entities::fits},
     labels::Labels,
     manifest::{AttributeKind, Covers, Manifest},
+    risk::Class,
     segment::{Channel, Segment, Surface},
     source::Source,
     trace::Trace,
@@ -39,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) labels: Labels,
     pub(crate) judge: Judge,
     pub(crate) examples: Vec<Example>,
+    pub(crate) terms: TermCounts,
 }
 
 /// A bundle, and what its author should know of it.
@@ -87,6 +91,8 @@ pub struct DetectorInfo {
     pub kind: DetectorKind,
     /// The channels that it looks at.
     pub channels: Vec<Channel>,
+    /// What it declares to cover.
+    pub classes: Vec<Class>,
     /// For a classifier, its label and the least score that counts, in ppm.
     pub classifier: Option<(String, u32)>,
 }
@@ -146,6 +152,7 @@ impl Bundle {
                 category: Arc::clone(&detector.label.category),
                 severity: detector.label.severity,
                 kind,
+                classes: detector.classes.iter().collect(),
                 channels: Channel::ALL
                     .into_iter()
                     .filter(|channel| detector.surfaces.contains(&channel.surface()))
@@ -164,6 +171,12 @@ impl Bundle {
             Kind::Classifier(..) => 0,
         };
         self.inner.detectors.iter().map(count).sum()
+    }
+
+    /// How many terms its lexicons have, by class.
+    #[must_use]
+    pub fn term_counts(&self) -> &TermCounts {
+        &self.inner.terms
     }
 
     /// How many policies there are.
@@ -242,11 +255,21 @@ impl Bundle {
         findings
     }
 
-    /// Gives the trace the labels of a text and its findings.
+    /// Gives the trace the labels of a text and its findings. Texts are observed
+    /// in the order in which they came, a call before its result.
     pub fn observe(&self, trace: &mut Trace, segment: &Segment<'_>, findings: &[Finding]) {
-        for label in self.inner.labels.of(segment, findings) {
-            trace.add(label);
-        }
+        let tracks = self.inner.judge.asks_origins();
+        flow::observe::observe(&self.inner.labels, tracks, trace, segment, findings);
+    }
+
+    /// Looks at a tool that a server offers, beside those that the trace knows,
+    /// and remembers it: a changed definition, a name of another server's tool
+    /// or one that looks like it, a name with what is not seen, a description
+    /// that speaks of another server's tool. What the description says is a
+    /// text, which `screen` looks at.
+    #[must_use]
+    pub fn offer(&self, trace: &mut Trace, offer: &Offer<'_>) -> Vec<Finding> {
+        trace.tools_mut().offer(offer)
     }
 
     /// Decides about an event. It always comes to a decision: what cannot be

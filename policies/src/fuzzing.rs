@@ -256,8 +256,7 @@ pub fn cedar(bytes: &[u8]) -> bool {
                 attributes: attributes.as_object().unwrap().clone(),
                 ..Principal::anonymous()
             };
-            let labels = json!({ "labels": if place == 0 { vec!["untrusted"] } else { vec![] } });
-            let trace: Trace = serde_json::from_value(labels).unwrap();
+            let trace = Trace::labelled((place == 0).then_some("untrusted"));
             let event = Event {
                 action,
                 principal: &principal,

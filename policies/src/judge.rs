@@ -15,6 +15,7 @@ pub(crate) mod entities;
 pub(crate) mod facts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
+pub(crate) mod origin;
 pub(crate) mod policy;
 pub(crate) mod schema;
 
@@ -33,6 +34,7 @@ use self::{
         Arguments, Cast, Making, Touches, Types, Unjudgeable, Weight, context, fits, weights,
     },
     facts::{Fact, FactId, Facts, Held, Needs, Seen},
+    origin::Origins,
     policy::Rule,
     schema::{ResourceKind, applies_to},
 };
@@ -52,6 +54,8 @@ pub(crate) struct Judge {
     policies: Vec<Sentence>,
     facts: Facts,
     slices: BTreeMap<(Action, ResourceKind), Slice>,
+    /// Whether some policy asks where arguments come from.
+    asks_origins: bool,
     /// Each action with the groups that it is in.
     actions: BTreeMap<Action, Entity>,
     #[cfg(any(test, fuzzing))]
@@ -74,6 +78,8 @@ struct Sentence {
 struct Rest {
     expression: Expression,
     touches: Touches,
+    /// Whether it asks where arguments come from.
+    asks_origins: bool,
 }
 
 /// The policies that can apply to an action on a kind of resource.
@@ -101,6 +107,8 @@ impl Judge {
         for rule in &rules {
             policies.push(Sentence::new(rule, &mut facts)?);
         }
+        let asks = |sentence: &Sentence| sentence.rest.as_ref().is_some_and(|one| one.asks_origins);
+        let asks_origins = policies.iter().any(asks);
         let mut uses: BTreeMap<FactId, usize> = BTreeMap::new();
         for fact in policies.iter().flat_map(Sentence::needs) {
             let count = uses.entry(fact).or_default();
@@ -129,6 +137,7 @@ impl Judge {
             policies,
             facts,
             slices,
+            asks_origins,
             actions: actions(schema)?,
             #[cfg(any(test, fuzzing))]
             oracle,
@@ -151,6 +160,11 @@ impl Judge {
     /// What each policy says of itself, and its text.
     pub(crate) fn policies(&self) -> impl Iterator<Item = (&Determining, &str)> {
         self.policies.iter().map(|sentence| (&*sentence.says, sentence.text.as_str()))
+    }
+
+    /// Whether some policy asks where a call's arguments come from.
+    pub(crate) fn asks_origins(&self) -> bool {
+        self.asks_origins
     }
 
     /// The attributes that principals have in policies.
@@ -188,10 +202,11 @@ impl Judge {
         let sentences = self.met(slice, &held);
         let mut forbids: Vec<&Arc<Determining>> = Vec::new();
         let mut errors = Vec::new();
-        let rests = sentences.iter().filter_map(|sentence| sentence.rest.as_ref());
-        let touches = rests.map(|rest| rest.touches).reduce(Touches::and);
+        let rests = || sentences.iter().filter_map(|sentence| sentence.rest.as_ref());
+        let touches = rests().map(|rest| rest.touches).reduce(Touches::and);
+        let asks_origins = rests().any(|rest| rest.asks_origins);
         let question = match touches {
-            Some(touches) => Some(self.question(labels, event, &hearing, touches)?),
+            Some(touches) => Some(self.question(labels, event, &hearing, touches, asks_origins)?),
             None => None,
         };
         for sentence in sentences {
@@ -233,19 +248,27 @@ impl Judge {
             .collect()
     }
 
-    /// The event as Cedar sees it.
+    /// The event as Cedar sees it: of it what is looked into.
     fn question(
         &self,
         labels: &Labels,
         event: &Event<'_>,
         hearing: &Hearing<'_>,
         touches: Touches,
+        asks_origins: bool,
     ) -> Result<(Request, Entities), Unjudgeable> {
         let action = self.actions.get(&event.action).ok_or(Unjudgeable::Entity)?;
         let cast = Cast::of(&self.types, event);
         let making = Making { types: &self.types, attributes: &self.attributes, labels, action };
-        let entities = making.entities(event, &cast, hearing.arguments.as_ref(), touches)?;
-        let context = context(event, &hearing.weights, cast.call)?;
+        let with_origins = asks_origins && event.action == Action::CallTool;
+        let mut origins = with_origins.then(|| Origins::new(event.trace.flow()));
+        let arguments = hearing.arguments.as_ref();
+        let entities = making.entities(event, &cast, arguments, touches, &mut origins)?;
+        let origins = match &mut origins {
+            Some(origins) => origins.context(labels, event.call)?,
+            None => Vec::new(),
+        };
+        let context = context(event, &hearing.weights, cast.call, origins)?;
         let request = Request::new(cast.principal, action.uid(), cast.resource, context, None);
         Ok((request.map_err(|_| Unjudgeable::Entity)?, entities))
     }
@@ -277,6 +300,7 @@ impl Sentence {
             false => Some(Rest {
                 expression: expression(&rule.policy, &json)?,
                 touches: Touches::of(json.get("conditions")?),
+                asks_origins: origin::asks(&json),
             }),
         };
         Some(Sentence {

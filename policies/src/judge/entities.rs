@@ -7,6 +7,7 @@ use cedar_policy::{
 };
 use serde_json::{Number, Value};
 
+use super::origin::Origins;
 use crate::{
     event::{Action, Call, Event, Principal, PrincipalKind, Resource},
     finding::Finding,
@@ -166,6 +167,7 @@ impl Making<'_> {
         cast: &Cast,
         arguments: Option<&Arguments>,
         touches: Touches,
+        origins: &mut Option<Origins<'_>>,
     ) -> Result<Entities, Unjudgeable> {
         let mut entities = Vec::new();
         if touches.principal {
@@ -180,7 +182,7 @@ impl Making<'_> {
             entities.push(self.action.clone());
         }
         if let Some(id) = cast.call.as_ref().filter(|_| touches.call) {
-            entities.push(call_entity(id, event.call, arguments)?);
+            entities.push(call_entity(id, event.call, arguments, origins)?);
         }
         if entities.is_empty() {
             return Ok(Entities::empty());
@@ -439,11 +441,13 @@ fn call_entity(
     id: &EntityUid,
     call: Option<Call<'_>>,
     arguments: Option<&Arguments>,
+    origins: &mut Option<Origins<'_>>,
 ) -> Result<Entity, Unjudgeable> {
     let name = call.map_or("", |call| call.name);
     let paths = arguments.map(|arguments| &arguments.paths).into_iter().flatten();
     let tags: Result<Vec<_>, Unjudgeable> = paths
         .map(|(path, argument)| {
+            let origin = origins.as_mut().map(|origins| origins.fields(&argument.all));
             let all = argument.all.iter().cloned().map(RestrictedExpression::new_string);
             let mut fields = vec![
                 ("all".to_owned(), RestrictedExpression::new_set(all)),
@@ -457,6 +461,7 @@ fn call_entity(
                 number("least", least);
                 number("most", most);
             }
+            fields.extend(origin.into_iter().flatten());
             let record =
                 RestrictedExpression::new_record(fields).map_err(|_| Unjudgeable::Entity)?;
             Ok((path.clone(), record))
@@ -471,6 +476,7 @@ pub(crate) fn context(
     event: &Event<'_>,
     weights: &BTreeMap<&str, Weight>,
     call: Option<EntityUid>,
+    origins: Vec<(String, RestrictedExpression)>,
 ) -> Result<Context, Unjudgeable> {
     let record = |fields: Vec<(String, RestrictedExpression)>| {
         RestrictedExpression::new_record(fields).map_err(|_| Unjudgeable::Entity)
@@ -491,6 +497,7 @@ pub(crate) fn context(
         ("findings".to_owned(), record(findings)?),
         ("labels".to_owned(), RestrictedExpression::new_set(labels)),
     ];
+    pairs.extend(origins);
     if let Some(call) = call {
         pairs.push(("call".to_owned(), RestrictedExpression::new_entity_uid(call)));
     }

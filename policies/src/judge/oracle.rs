@@ -2,21 +2,17 @@
 //! index of facts and slices must not differ from. Not there but for tests and
 //! fuzzing.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "what cannot be asked of Cedar is a fault of the test"
-)]
+#![expect(clippy::unwrap_used, reason = "what cannot be asked of Cedar is a fault of the test")]
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Authorizer, Decision as CedarDecision, Policy, PolicyId, PolicySet, Request};
+use cedar_policy::{Authorizer, Decision as CedarDecision, Policy, PolicyId, PolicySet};
 
 use crate::{
     event::Event,
     judge::{
         Judge,
-        entities::{Arguments, Cast, Making, Touches, context, weights},
+        entities::Touches,
         policy::{BASE, Rule},
     },
     labels::Labels,
@@ -49,14 +45,9 @@ impl Oracle {
 
     /// Asks about an event that a policy can be asked about.
     pub(crate) fn ask(judge: &Judge, labels: &Labels, event: &Event<'_>) -> Said {
-        let cast = Cast::of(&judge.types, event);
-        let action = &judge.actions[&event.action];
-        let making = Making { types: &judge.types, attributes: &judge.attributes, labels, action };
-        let arguments = event.call.map(|call| Arguments::of(call.arguments).unwrap());
-        let entities = making.entities(event, &cast, arguments.as_ref(), Touches::ALL).unwrap();
-        let context = context(event, &weights(event.findings), cast.call).unwrap();
-        let request =
-            Request::new(cast.principal, action.uid(), cast.resource, context, None).unwrap();
+        let hearing = judge.hear(event).unwrap();
+        let (request, entities) =
+            judge.question(labels, event, &hearing, Touches::ALL, judge.asks_origins).unwrap();
         let response = Authorizer::new().is_authorized(&request, &judge.oracle.set, &entities);
         let names = |id: &PolicyId| id.to_string();
         let reasons = response.diagnostics().reason().map(names).filter(|id| id != BASE).collect();

@@ -65,7 +65,7 @@ Exit codes: 0 all pass, 1 some fail, 64 the bundle does not compile.";
 /// Which bundle.
 #[derive(Debug, Args)]
 pub(super) struct Which {
-    /// `builtin:baseline`, or a directory.
+    /// `builtin:NAME` of a bundle that ships, or a directory.
     bundle: String,
     /// One JSON object.
     #[arg(long)]

@@ -49,7 +49,7 @@ impl Ground {
         let (mut labels, mut faults) = (Labels::default(), Faults::default());
         labels.read(&FileText::new("labels.toml", text), &categories, &mut faults);
         assert!(!faults.any());
-        let text = schema::text(&attributes, &categories);
+        let text = schema::text(&attributes, &categories, &BTreeSet::new());
         let (schema, _) = Schema::from_cedarschema_str(&text).unwrap();
         Ground { schema, attributes, categories, labels }
     }

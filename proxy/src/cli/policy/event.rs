@@ -66,8 +66,7 @@ pub(super) fn explained(bundle: &Bundle, text: &str) -> Result<Explanation, CliF
         let kind = json!(kind);
         return Err(CliFault::Usage(format!("the principal's `{name}` is not of its type {kind}")));
     }
-    let trace: Trace = serde_json::from_value(json!({ "labels": told.labels }))
-        .map_err(|fault| CliFault::Usage(format!("the event's labels: {fault}")))?;
+    let trace = Trace::labelled(told.labels.iter().map(String::as_str));
     let findings: Vec<Finding> = told
         .findings
         .into_iter()

@@ -30,7 +30,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Explain {
-    /// `builtin:baseline`, or a directory.
+    /// `builtin:NAME` of a bundle that ships, or a directory.
     bundle: String,
     /// The text; standard input when it is left out.
     #[arg(long)]
@@ -173,8 +173,7 @@ impl Explain {
             _ => serde_json::Value::Null,
         };
         let is_call = matches!(self.action, What::ToolCall);
-        let trace: Trace = serde_json::from_value(serde_json::json!({ "labels": self.label }))
-            .map_err(|fault| CliFault::Usage(format!("`--label`: {fault}")))?;
+        let trace = Trace::labelled(self.label.iter().map(String::as_str));
         Ok(bundle.explain_text(&Question {
             action,
             principal: &Principal::anonymous(),
