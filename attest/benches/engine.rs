@@ -1,6 +1,10 @@
 //! How near is the engine to the disk? 64 producers that wait for each record,
 //! against a bare loop that appends the same bytes and syncs once a group.
 //!
+//! Producers are tasks of a runtime, as the proxy's exchanges are; the same
+//! with a thread for each producer is beside it, since there a group costs 64
+//! switches of context, which on few cores is more than a fast disk's sync.
+//!
 //! `cargo bench -p troth-attest` prints both, side by side; wall time on a
 //! shared machine is never asserted.
 
@@ -33,16 +37,18 @@ fn run(directory: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
     writeln!(out, "|---|---|---|---|---|---|")?;
     for producers in [1_u64, 8, 256] {
         let path = directory.join(producers.to_string());
-        let run = engine(&path, producers, Duration::from_secs(3))?;
+        let run = engine(&path, producers, Duration::from_secs(3), As::Tasks)?;
         writeln!(out, "{}", run.row(producers))?;
     }
+    let threads = engine(&directory.join("threads"), 64, Duration::from_secs(3), As::Threads)?;
+    writeln!(out, "{}", threads.row("64, a thread each"))?;
     // The loop before and after each run of the engine, so that a neighbour who
     // is noisy for a while hurts both.
     let (mut rates, mut waits, mut rows) = (Vec::new(), Vec::new(), Vec::new());
     let mut before = bare(&directory.join("bare"), 64, 400, Duration::from_secs(3))?;
     for round in 0..5 {
         let path = directory.join(format!("64-{round}"));
-        let run = engine(&path, 64, Duration::from_secs(3))?;
+        let run = engine(&path, 64, Duration::from_secs(3), As::Tasks)?;
         let after = bare(&directory.join("bare"), 64, run.bytes, Duration::from_secs(3))?;
         let bare_rate = f64::midpoint(before.0, after.0);
         let bare_wait = f64::midpoint(before.1.as_secs_f64(), after.1.as_secs_f64());
@@ -110,7 +116,7 @@ impl Run {
         self.waits.get(self.waits.len() * part / 100).copied().unwrap_or_default()
     }
 
-    fn row(&self, producers: u64) -> String {
+    fn row(&self, producers: impl std::fmt::Display) -> String {
         format!(
             "| {producers} | {:.0} | {} | {:.0} | {:?} | {:?} |",
             self.rate,
@@ -131,11 +137,21 @@ fn signer() -> Result<Signer, troth_attest::KeyError> {
     Signer::generate("example.com/bench", [7; 32])
 }
 
+/// How producers run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum As {
+    /// Futures on a runtime with a worker for each core.
+    Tasks,
+    /// Threads that park.
+    Threads,
+}
+
 /// Producers that write an intent, wait, write its outcome, wait.
 fn engine(
     path: &std::path::Path,
     producers: u64,
     span: Duration,
+    how: As,
 ) -> Result<Run, Box<dyn std::error::Error>> {
     let config = LogConfig::new(path, "example.com/bench", signer()?);
     let log = Log::open(config, Arc::new(SystemClock))?;
@@ -144,15 +160,10 @@ fn engine(
     log.append(Record::Config(policy))?.wait()?;
     log.append(Record::Config(Config::default()))?.wait()?;
     let start = now();
-    let told = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..producers)
-            .map(|producer| {
-                let log = log.clone();
-                scope.spawn(move || produce(&log, producer, start, span).unwrap_or_default())
-            })
-            .collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect::<Vec<_>>()
-    });
+    let told = match how {
+        As::Tasks => tasks(&log, producers, start, span)?,
+        As::Threads => threads(&log, producers, start, span),
+    };
     let seconds = start.elapsed().as_secs_f64();
     log.close()?;
     // Each group has a signed size of its own.
@@ -180,47 +191,104 @@ fn record_bytes(path: &std::path::Path, count: u64) -> Result<usize, Box<dyn std
     Ok(bytes / places.len().max(1))
 }
 
+type Told = Vec<(Duration, Sealed)>;
+
+fn tasks(log: &Log, producers: u64, start: Instant, span: Duration) -> io::Result<Told> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    let tasks: Vec<_> = (0..producers)
+        .map(|producer| {
+            let log = log.clone();
+            runtime.spawn(async move {
+                let (mut told, mut n) = (Vec::new(), 0_u64);
+                while start.elapsed() < span {
+                    n += 1;
+                    let exchange = exchange(producer, n);
+                    let before = now();
+                    let Ok(pending) = log.append(Record::Intent(intent(&exchange))) else { break };
+                    let Ok(sealed) = pending.await else { break };
+                    told.push((before.elapsed(), sealed));
+                    let outcome = outcome(exchange, sealed.index);
+                    let before = now();
+                    let Ok(pending) = log.append(Record::Outcome(Box::new(outcome))) else { break };
+                    let Ok(sealed) = pending.await else { break };
+                    told.push((before.elapsed(), sealed));
+                }
+                told
+            })
+        })
+        .collect();
+    Ok(runtime.block_on(async {
+        let mut told = Vec::new();
+        for task in tasks {
+            told.extend(task.await.unwrap_or_default());
+        }
+        told
+    }))
+}
+
+fn threads(log: &Log, producers: u64, start: Instant, span: Duration) -> Told {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..producers)
+            .map(|producer| {
+                let log = log.clone();
+                scope.spawn(move || produce(&log, producer, start, span).unwrap_or_default())
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    })
+}
+
 fn produce(
     log: &Log,
     producer: u64,
     start: Instant,
     span: Duration,
-) -> Result<Vec<(Duration, Sealed)>, troth_attest::AppendError> {
-    let mut told = Vec::new();
-    let mut n = 0_u64;
+) -> Result<Told, troth_attest::AppendError> {
+    let (mut told, mut n) = (Vec::new(), 0_u64);
     while start.elapsed() < span {
         n += 1;
-        let exchange = format!("019aabcd-0000-7000-8{producer:03x}-{n:012x}");
-        let intent = Intent {
-            action: "prompt".to_owned(),
-            config: ConfigInForce { model: None, policy: 1, settings: 2 },
-            dialect: "openai-chat".to_owned(),
-            exchange: exchange.clone(),
-            model: Some("gpt-test".to_owned()),
-            principal: "cHJpbmNpcGFsLXBzZXVkbw".to_owned(),
-            request: Some(Commitment([7; 32])),
-            route: "chat".to_owned(),
-            tenant: "dGVuYW50LXBzZXVkb255bQ".to_owned(),
-            upstream: "127.0.0.1:9000".to_owned(),
-            ..Intent::default()
-        };
+        let exchange = exchange(producer, n);
         let before = now();
-        let sealed = log.append(Record::Intent(intent))?.wait()?;
+        let sealed = log.append(Record::Intent(intent(&exchange)))?.wait()?;
         told.push((before.elapsed(), sealed));
-        let outcome = Outcome {
-            exchange,
-            intent: sealed.index,
-            policies: vec!["no-injection".to_owned()],
-            request: Some(Commitment([7; 32])),
-            response_released: Some(Commitment([8; 32])),
-            verdict: RecordVerdict::Allow,
-            ..Outcome::default()
-        };
+        let outcome = outcome(exchange, sealed.index);
         let before = now();
         let sealed = log.append(Record::Outcome(Box::new(outcome)))?.wait()?;
         told.push((before.elapsed(), sealed));
     }
     Ok(told)
+}
+
+fn exchange(producer: u64, n: u64) -> String {
+    format!("019aabcd-0000-7000-8{producer:03x}-{n:012x}")
+}
+
+fn intent(exchange: &str) -> Intent {
+    Intent {
+        action: "prompt".to_owned(),
+        config: ConfigInForce { model: None, policy: 1, settings: 2 },
+        dialect: "openai-chat".to_owned(),
+        exchange: exchange.to_owned(),
+        model: Some("gpt-test".to_owned()),
+        principal: "cHJpbmNpcGFsLXBzZXVkbw".to_owned(),
+        request: Some(Commitment([7; 32])),
+        route: "chat".to_owned(),
+        tenant: "dGVuYW50LXBzZXVkb255bQ".to_owned(),
+        upstream: "127.0.0.1:9000".to_owned(),
+        ..Intent::default()
+    }
+}
+
+fn outcome(exchange: String, intent: u64) -> Outcome {
+    Outcome {
+        exchange,
+        intent,
+        policies: vec!["no-injection".to_owned()],
+        request: Some(Commitment([7; 32])),
+        response_released: Some(Commitment([8; 32])),
+        verdict: RecordVerdict::Allow,
+        ..Outcome::default()
+    }
 }
 
 /// Appends a group of records and syncs, again and again: its rate, and its

@@ -10,9 +10,11 @@
 //! ```
 //!
 //! A frame's header has a checksum of its own, so that a damaged length cannot pass
-//! for a torn tail; so has the fixed part of a segment's header. A frame begins and ends with bytes that are not zero, so
-//! that a run of zeros that reaches one of its edges is a sector that never
-//! arrived. Size and root stand in the signed checkpoint.
+//! for a torn tail; so has the fixed part of a segment's header. A frame begins and
+//! ends with bytes that are not zero, so that a run of zeros that reaches one of
+//! its edges is a sector that never arrived. The newest segment may end in zeros:
+//! room for frames to come, made ahead so that a sync has no new length to write.
+//! Size and root stand in the signed checkpoint.
 
 mod frame;
 mod scan;

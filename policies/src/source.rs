@@ -28,9 +28,21 @@ impl Source {
     /// The bundle that ships with Troth, `builtin:baseline`.
     #[must_use]
     pub fn baseline() -> Source {
+        Source::builtin("builtin:baseline").unwrap_or_default()
+    }
+
+    /// The bundle of that name that ships with Troth, such as `builtin:injection`.
+    #[must_use]
+    pub fn builtin(name: &str) -> Option<Source> {
+        let (_, directory) = BUILTIN.iter().find(|(known, _)| *known == name)?;
         let mut source = Source::new();
-        embed(&BASELINE, &mut source);
-        source
+        embed(directory, &mut source);
+        Some(source)
+    }
+
+    /// The names of the bundles that ship with Troth.
+    pub fn builtins() -> impl Iterator<Item = &'static str> {
+        BUILTIN.iter().map(|(name, _)| *name)
     }
 
     /// Adds a file, or replaces it. `\` and a leading `./` are made plain.
@@ -67,11 +79,6 @@ impl Source {
             Some(("lexicons", name)) => plain_name(name, ".txt"),
             _ => false,
         }
-    }
-
-    /// The bundle of that name that ships with Troth.
-    pub(crate) fn builtin(name: &str) -> Option<Source> {
-        (name == "builtin:baseline").then(Source::baseline)
     }
 
     /// The names of the bundles that this one imports, as far as `bundle.toml`
@@ -162,4 +169,19 @@ pub(crate) const BUNDLE: &str = "bundle.toml";
 /// The file of labels and tool groups.
 pub(crate) const LABELS: &str = "labels.toml";
 
-static BASELINE: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/bundles/baseline");
+/// The bundles that ship with Troth, one a line.
+#[rustfmt::skip]
+static BUILTIN: &[(&str, Dir<'static>)] = &[
+    ("builtin:agents", include_dir!("$CARGO_MANIFEST_DIR/bundles/agents")),
+    ("builtin:baseline", include_dir!("$CARGO_MANIFEST_DIR/bundles/baseline")),
+    ("builtin:code", include_dir!("$CARGO_MANIFEST_DIR/bundles/code")),
+    ("builtin:egress", include_dir!("$CARGO_MANIFEST_DIR/bundles/egress")),
+    ("builtin:injection", include_dir!("$CARGO_MANIFEST_DIR/bundles/injection")),
+    ("builtin:lexicon", include_dir!("$CARGO_MANIFEST_DIR/bundles/lexicon")),
+    ("builtin:pii-cn", include_dir!("$CARGO_MANIFEST_DIR/bundles/pii-cn")),
+    ("builtin:pii-intl", include_dir!("$CARGO_MANIFEST_DIR/bundles/pii-intl")),
+    ("builtin:secrets", include_dir!("$CARGO_MANIFEST_DIR/bundles/secrets")),
+];
+
+#[cfg(test)]
+mod shipped;

@@ -194,7 +194,9 @@ fn read(bytes: &[u8]) -> Option<(Vec<Frame>, End)> {
             }
             Ok(None) => {
                 let end = if reader.torn().is_some() { End::Torn } else { End::Clean };
-                assert_eq!(end == End::Clean, at == bytes.len());
+                // What follows is nothing, or room for frames to come.
+                let room = bytes[at..].iter().all(|byte| *byte == 0);
+                assert_eq!(end == End::Clean, room);
                 assert!(reader.next(&mut source).unwrap().is_none());
                 return Some((frames, end));
             }
@@ -224,6 +226,12 @@ fn damaged_segment(choices: &mut Choices<'_>) -> bool {
         let at = choices.below(bytes.len() + 1);
         match choices.byte() % 4 {
             0 => bytes.truncate(at),
+            // Cut short in room that was made for it.
+            1 if choices.byte().is_multiple_of(2) => {
+                bytes[at..].fill(0);
+                // No room is made before the header is durable.
+                cut_only &= at >= whole.len() - frames.iter().map(Vec::len).sum::<usize>();
+            }
             1 => {
                 let sector = at / 512 * 512;
                 let to = (sector + 512).min(bytes.len());

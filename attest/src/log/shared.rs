@@ -201,6 +201,11 @@ impl Shared {
         (std::mem::take(&mut queue.jobs), queue.phase)
     }
 
+    /// What waits now, without waiting for it.
+    pub(super) fn more_jobs(&self) -> Vec<Job> {
+        std::mem::take(&mut lock(&self.queue).jobs)
+    }
+
     /// Takes nothing more; `phase` says how the log stops.
     pub(super) fn stop(&self, phase: Phase) {
         {

@@ -106,7 +106,7 @@ fn rewrite(disk: &dyn Disk, recovered: &Recovered) -> io::Result<Segment> {
             disk.remove(&format!("{}/{old}", wal::DIRECTORY))?;
         }
     }
-    Ok(Segment { file, name, bytes: u64::try_from(bytes).unwrap_or(u64::MAX) })
+    Ok(Segment::new(file, name, bytes))
 }
 
 /// A log has a public checkpoint from its first moment.

@@ -85,6 +85,11 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
+    /// Bytes, without the time.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Writes a record, cutting what is over the bounds.
     pub(crate) fn new(mut record: Record) -> Result<Self, EncodeError> {
         bound::strings(&mut record)?;

@@ -211,21 +211,23 @@ impl State {
     }
 }
 
-/// Half of what was not synced; of that, by the seed, some sectors are zeros.
+/// Half of what was not synced; of that, by the seed, some sectors are what
+/// they were before.
 fn torn(inode: &Inode, seed: u64) -> Vec<u8> {
-    let whole = inode.data.starts_with(&inode.durable);
-    if !whole || inode.data.len() == inode.durable.len() {
-        return inode.durable.clone();
-    }
-    let unsynced = inode.data.len() - inode.durable.len();
-    let kept = inode.durable.len() + if seed.is_multiple_of(3) { unsynced } else { unsynced / 2 };
-    let mut data = inode.data[..kept].to_vec();
+    let (old, new) = (&inode.durable, &inode.data);
+    let same = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    // Shorter than it was durably: it was trimmed, and perhaps is not yet.
+    let changed = new.len().max(old.len()) - same;
+    let kept = same + if seed.is_multiple_of(3) { changed } else { changed / 2 };
+    let length = if seed.is_multiple_of(5) { new.len() } else { old.len().max(kept) };
+    let mut data = vec![0; length.min(old.len().max(new.len()))];
     for (place, sector) in data.chunks_mut(512).enumerate() {
         let start = place * 512;
         let lost = seed.wrapping_add(place as u64).is_multiple_of(2);
-        let from = inode.durable.len().saturating_sub(start).min(sector.len());
-        if lost {
-            sector[from..].fill(0);
+        for (at, byte) in (start..).zip(sector) {
+            let before = old.get(at).copied().unwrap_or(0);
+            let arrived = at < same || (at < kept && !lost);
+            *byte = if arrived { new.get(at).copied().unwrap_or(before) } else { before };
         }
     }
     data
@@ -251,23 +253,50 @@ struct SimFile {
     disk: SimDisk,
     inode: usize,
     path: String,
+    /// Where the next append goes.
+    end: usize,
+}
+
+impl SimFile {
+    fn write(data: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+        data.resize(data.len().max(at + bytes.len()), 0);
+        data[at..at + bytes.len()].copy_from_slice(bytes);
+    }
 }
 
 impl Appender for SimFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let inode = self.inode;
+        let (inode, end) = (self.inode, self.end);
         let done = self.disk.operate(|state| {
-            state.inodes[inode].data.extend_from_slice(bytes);
+            Self::write(&mut state.inodes[inode].data, end, bytes);
             Ok(())
         });
+        self.end += bytes.len();
         let mut state = self.disk.0.lock().unwrap();
         if done.is_err() && state.dies_after == Some(state.operations) {
             // What was being written when the disk died is half there.
             state.operations += 1;
             state.dies_after = Some(0);
-            state.inodes[inode].data.extend_from_slice(&bytes[..bytes.len() / 2]);
+            Self::write(&mut state.inodes[inode].data, end, &bytes[..bytes.len() / 2]);
         }
         done
+    }
+
+    fn reserve(&mut self, bytes: u64) -> io::Result<()> {
+        let (inode, end) = (self.inode, self.end);
+        self.disk.operate(|state| {
+            let data = &mut state.inodes[inode].data;
+            data.resize(data.len().max(end + usize::try_from(bytes).unwrap()), 0);
+            Ok(())
+        })
+    }
+
+    fn trim(&mut self) -> io::Result<()> {
+        let (inode, end) = (self.inode, self.end);
+        self.disk.operate(|state| {
+            state.inodes[inode].data.truncate(end);
+            Ok(())
+        })
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -312,7 +341,7 @@ impl Disk for SimDisk {
             state.names.insert(path.to_owned(), Some(inode));
             Ok(inode)
         })?;
-        Ok(Box::new(SimFile { disk: self.clone(), inode, path: path.to_owned() }))
+        Ok(Box::new(SimFile { disk: self.clone(), inode, path: path.to_owned(), end: 0 }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

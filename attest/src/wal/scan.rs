@@ -4,6 +4,10 @@
 //! was durable. A torn write is short, or lacks sectors, which then read as
 //! zeros. Anything else that does not hold was whole once, may have been
 //! acknowledged, and must not be cut.
+//!
+//! Zeros that reach to the end of the file are room for frames to come, and
+//! read as the end. So a frame that is cut short there ends in zeros, which a
+//! whole frame never does.
 
 use std::io;
 
@@ -92,6 +96,9 @@ impl Reader {
         if head.is_empty() {
             return Ok(None);
         }
+        if is_zero(&head) && zeros_follow(bytes, self.offset)? {
+            return Ok(None);
+        }
         let Some(header) = head.first_chunk() else { return Ok(self.tear()) };
         let header = match FrameHeader::parse(header) {
             Ok(header) => header,
@@ -102,14 +109,14 @@ impl Reader {
         if frame.len() < length {
             return Ok(self.tear());
         }
-        let zeroed = has_zeroed_sector(&frame, self.offset);
+        let zeroed = has_zeroed_sector(&frame, self.offset) || frame.last() == Some(&0);
         let next = self.offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         match Frame::parse(frame) {
             Ok(frame) => {
                 self.offset = next;
                 Ok(Some(frame))
             }
-            Err(_) if zeroed && bytes.read_at(next, 1)?.is_empty() => Ok(self.tear()),
+            Err(_) if zeroed && zeros_follow(bytes, next)? => Ok(self.tear()),
             Err(fault) => Err(fault.into()),
         }
     }
@@ -126,7 +133,17 @@ impl Reader {
         bytes: &mut impl Bytes,
         fault: FrameFault,
     ) -> Result<Option<Frame>, ScanFault> {
-        let rest = bytes.read_at(self.offset, MAX_FRAME_BYTES + 1)?;
+        let after = self.offset.saturating_add(u64::try_from(HEADER_BYTES).unwrap_or(u64::MAX));
+        if zeros_follow(bytes, after)? {
+            return Ok(self.tear());
+        }
+        let mut rest = bytes.read_at(self.offset, MAX_SPAN + 1)?;
+        if rest.len() > MAX_SPAN {
+            return Err(fault.into());
+        }
+        while rest.last() == Some(&0) {
+            rest.pop();
+        }
         // The whole of each sector that the header touches.
         let into = usize::try_from(self.offset % SECTOR).unwrap_or(0);
         let reach = (into + HEADER_BYTES).next_multiple_of(SECTOR_BYTES) - into;
@@ -166,8 +183,29 @@ fn has_zeroed_sector(bytes: &[u8], offset: u64) -> bool {
     let into = usize::try_from(offset % SECTOR).unwrap_or(0);
     let first = (SECTOR_BYTES - into).min(bytes.len());
     let (head, rest) = bytes.split_at_checked(first).unwrap_or((bytes, &[]));
-    let zeroed = |piece: &[u8]| !piece.is_empty() && piece.iter().all(|byte| *byte == 0);
+    let zeroed = |piece: &[u8]| !piece.is_empty() && is_zero(piece);
     zeroed(head) || rest.chunks(SECTOR_BYTES).any(zeroed)
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}
+
+/// Whether nothing but zeros follows, and no more than a frame and the room
+/// after it can be.
+fn zeros_follow(bytes: &mut impl Bytes, from: u64) -> io::Result<bool> {
+    let mut at = from;
+    while at.saturating_sub(from) <= u64::try_from(MAX_SPAN).unwrap_or(u64::MAX) {
+        let piece = bytes.read_at(at, PIECE_BYTES)?;
+        if piece.is_empty() {
+            return Ok(true);
+        }
+        if !is_zero(&piece) {
+            return Ok(false);
+        }
+        at = at.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+    }
+    Ok(false)
 }
 
 /// Whether a frame that holds begins anywhere in these bytes.
@@ -185,6 +223,9 @@ fn holds_good_frame(bytes: &[u8]) -> bool {
     })
 }
 
+/// The largest frame, and more room after it than is ever made.
+const MAX_SPAN: usize = MAX_FRAME_BYTES + 1024 * 1024;
+const PIECE_BYTES: usize = 64 * 1024;
 const SECTOR: u64 = 512;
 const SECTOR_BYTES: usize = 512;
 

@@ -94,9 +94,8 @@ fn every_changed_byte_is_damage() {
             let (count, how) = scan(&bad);
             assert!(count < 3, "byte {at}");
             let torn = how.starts_with("torn");
-            // A byte that becomes the only one of its sector, and zero, looks
-            // like a sector that never arrived; so few bytes stand at an edge.
-            let edge = at == bytes.len() - 1 && bytes.len() % 512 == 1;
+            // Only a last byte that becomes zero looks like one that never arrived.
+            let edge = at == bytes.len() - 1 && bad[at] == 0;
             assert!(!torn || edge, "byte {at} of {} ({how}), last frame at {last}", bytes.len());
         }
     }
@@ -121,12 +120,38 @@ fn zeroed_sectors_of_the_last_frame_are_torn_and_of_others_are_damage() {
     // Zeros to the end of the file: a size that was written before the bytes.
     let mut grown = bytes[..last].to_vec();
     grown.resize(bytes.len(), 0);
-    assert_eq!(scan(&grown), (2, "torn"));
+    assert_eq!(scan(&grown), (2, "end"));
     // A lost header before a frame that holds is no torn tail.
     let mut middle = bytes.clone();
     let second = header().to_bytes().len() + frame(7, &[b"one", b"two"], &[4; 32]).len();
     middle[second..second + 1200].fill(0);
     assert_eq!(scan(&middle), (1, "bad"));
+}
+
+#[test]
+fn room_after_the_last_frame_is_the_end_and_what_is_cut_short_in_it_is_torn() {
+    let (bytes, last) = segment();
+    for room in [1, 31, 32, 511, 4096, 256 * 1024] {
+        let mut whole = bytes.clone();
+        whole.resize(bytes.len() + room, 0);
+        assert_eq!(scan(&whole), (3, "end"), "{room}");
+        for length in last..bytes.len() {
+            let mut cut = bytes[..length].to_vec();
+            cut.resize(bytes.len() + room, 0);
+            // A frame's header may itself have zeros at its end.
+            let none = bytes[last..length].iter().all(|byte| *byte == 0);
+            let expected = if none { (2, "end") } else { (2, "torn") };
+            assert_eq!(scan(&cut), expected, "{length} of {}, {room}", bytes.len());
+        }
+        // A frame that does not hold, and is whole, is damage, room or not.
+        let mut bad = whole.clone();
+        bad[last + 100] ^= 1;
+        assert_eq!(scan(&bad), (2, "bad"), "{room}");
+    }
+    // Nobody makes so much room.
+    let mut vast = bytes[..last].to_vec();
+    vast.resize(last + MAX_SPAN + PIECE_BYTES + 1, 0);
+    assert_eq!(scan(&vast), (2, "bad"));
 }
 
 proptest::proptest! {

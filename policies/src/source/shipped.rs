@@ -1,0 +1,160 @@
+//! What the bundles that ship promise of themselves.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    path::PathBuf,
+};
+
+use serde::Deserialize;
+
+use super::Source;
+use crate::{bundle::Bundle, decision::Verdict};
+
+#[derive(Deserialize)]
+struct DetectorFile {
+    detector: Vec<Detector>,
+}
+
+#[derive(Deserialize)]
+struct Detector {
+    id: String,
+    description: String,
+    severity: String,
+    #[serde(default)]
+    validators: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct ExampleFile {
+    example: Vec<Example>,
+}
+
+#[derive(Deserialize)]
+struct Example {
+    id: String,
+    verdict: Verdict,
+    #[serde(default)]
+    detectors: Vec<String>,
+}
+
+/// The bundles whose formats are listed for people in `FORMATS.md`.
+const LISTED: [&str; 3] = ["builtin:secrets", "builtin:pii-cn", "builtin:pii-intl"];
+
+fn read<T: for<'de> Deserialize<'de>>(name: &str, folder: &str) -> BTreeMap<String, T> {
+    let source = Source::builtin(name).unwrap();
+    source
+        .folder(folder, ".toml")
+        .map(|(path, bytes)| {
+            let text = std::str::from_utf8(bytes).unwrap();
+            let file = path.rsplit('/').next().unwrap().trim_end_matches(".toml");
+            (file.to_owned(), toml::from_str(text).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn every_bundle_compiles_without_warnings_and_passes_its_examples() {
+    for name in Source::builtins() {
+        let compiled = Bundle::compile(&Source::builtin(name).unwrap()).unwrap();
+        assert!(compiled.warnings.is_empty(), "{name}: {:?}", compiled.warnings);
+        let report = compiled.bundle.test();
+        let failed: Vec<_> = report.cases.iter().filter(|case| !case.faults.is_empty()).collect();
+        assert!(failed.is_empty(), "{name}: {failed:#?}");
+        assert!(report.passed() > 0, "{name} has no examples");
+        assert!(!compiled.bundle.covers().gaps.is_empty(), "{name} does not say what it lacks");
+    }
+}
+
+#[test]
+fn all_bundles_can_be_imported_together() {
+    let imports: Vec<String> = Source::builtins().map(|name| format!("\"{name}\"")).collect();
+    let mut source = Source::new();
+    let manifest = format!(
+        "version = 1\nname = \"all\"\nrelease = \"1\"\nimports = [{}]\n",
+        imports.join(", ")
+    );
+    source.insert("bundle.toml", manifest.into_bytes());
+    let all = Bundle::compile(&source).unwrap().bundle;
+    let sum: usize = Source::builtins()
+        .map(|name| Bundle::compile(&Source::builtin(name).unwrap()).unwrap().bundle)
+        .map(|bundle| bundle.policy_count())
+        .sum();
+    assert_eq!(all.policy_count(), sum);
+}
+
+#[test]
+fn every_format_is_shown_and_has_a_look_alike() {
+    for name in LISTED {
+        let detectors: BTreeSet<String> = read::<DetectorFile>(name, "detectors")
+            .into_values()
+            .flat_map(|file| file.detector)
+            .map(|detector| detector.id)
+            .collect();
+        let bundle = name.trim_start_matches("builtin:");
+        let (mut shown, mut alike) = (BTreeSet::new(), BTreeSet::new());
+        let (mut found, mut passed) = (0u32, 0u32);
+        for example in read::<ExampleFile>(name, "examples").into_values().flat_map(|f| f.example) {
+            if example.verdict == Verdict::Allow {
+                passed += 1;
+                let of = example.id.split(".not").next().unwrap();
+                alike.insert(format!("{bundle}.{of}"));
+            } else {
+                found += 1;
+                shown.extend(example.detectors);
+            }
+        }
+        let missing: Vec<_> = detectors.difference(&shown).collect();
+        assert!(missing.is_empty(), "{name}: no example finds {missing:?}");
+        let missing: Vec<_> = detectors.difference(&alike).collect();
+        assert!(missing.is_empty(), "{name}: nothing only looks like {missing:?}");
+        assert!(passed >= found, "{name}: {found} examples, but only {passed} look-alikes");
+    }
+}
+
+#[test]
+fn there_are_formats_of_at_least_120_services() {
+    let files = read::<DetectorFile>("builtin:secrets", "detectors");
+    let of_services = files
+        .iter()
+        .filter(|(file, _)| !["generic", "keys"].contains(&file.as_str()))
+        .map(|(_, file)| file.detector.len())
+        .sum::<usize>();
+    assert!(of_services >= 120, "{of_services}");
+}
+
+#[test]
+fn the_list_of_formats_is_current() {
+    let mut list = String::from(HEAD);
+    for name in LISTED {
+        let files = read::<DetectorFile>(name, "detectors");
+        let count: usize = files.values().map(|file| file.detector.len()).sum();
+        writeln!(list, "\n# `{name}`: {count}").unwrap();
+        for (file, DetectorFile { detector }) in files {
+            writeln!(list, "\n## {file}\n\n| id | what | severity | checks |\n|---|---|---|---|")
+                .unwrap();
+            for Detector { id, description, severity, validators } in detector {
+                let checks: Vec<String> =
+                    validators.iter().map(|name| format!("`{name}`")).collect();
+                let checks = checks.join(" ");
+                writeln!(list, "| `{id}` | {description} | {severity} | {checks} |").unwrap();
+            }
+        }
+    }
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("bundles/FORMATS.md");
+    if std::fs::read_to_string(&path).unwrap_or_default() != list {
+        let fresh = std::env::temp_dir().join("FORMATS.md");
+        std::fs::write(&fresh, list).unwrap();
+        panic!("{} is stale: copy {} over it", path.display(), fresh.display());
+    }
+}
+
+const HEAD: &str = "\
+<!-- Made from detectors/*.toml by a test, which fails when this file is stale. -->
+
+What the bundles of credentials and personal data look for. A format without a
+mark of its own is found by the name before it. A check is what a match must
+pass beside its pattern: a check digit or checksum, or (`genuine`) not to be a
+manual's placeholder. Each has an example and a look-alike in the bundle's
+`examples/`.
+";
