@@ -6,7 +6,7 @@ CARGO_FLAGS ?=
 export PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench chaos fuzz runtime venv tools fmt lint
+.PHONY: help demo test bench chaos evasion fuzz runtime venv tools fmt lint
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,10 +35,15 @@ bench: runtime ## added latency and throughput beside nginx and no proxy; the lo
 # long form of the last two.
 	TROTH_BENCH_DIR=$${TROTH_BENCH_DIR:-$${CARGO_TARGET_DIR:-$$PWD/target}} \
 		$(CARGO) bench $(CARGO_FLAGS) -p troth-attest --bench engine --bench receipts --bench verify
+# What screening costs: many terms.
+	$(CARGO) bench $(CARGO_FLAGS) -p troth-policies --bench lexicon
 
 chaos: runtime venv tools ## the long form of the fault tests: every byte, many kills; in release
 	$(CARGO) build $(CARGO_FLAGS) --release --workspace --lib --bins --tests --examples
 	TROTH_CHAOS=1 $(CARGO) test $(CARGO_FLAGS) --release --workspace --lib --bins --tests -- chaos --nocapture
+
+evasion: ## every attack of the shipped bundles through every row of the evasion matrix, and the shares caught
+	TROTH_EVASION=1 $(CARGO) test $(CARGO_FLAGS) -p troth-policies --lib example::evasion -- --nocapture
 
 fuzz: ## fuzz the log's parsers for FUZZ_SECONDS each (20; the long form is 600), on nightly
 	@sh tests/fuzz/run.sh

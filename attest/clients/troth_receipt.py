@@ -551,9 +551,15 @@ _KINDS: Dict[str, Dict[str, _Type]] = {
         "usage_": _fields(input=_is_number, output=_is_number), "verdict": _VERDICT,
     },
     "toolcall": {
-        "approval_": _is_text, "arguments_": _is_bytes32, "cut_": _COUNTS,
+        "approval_": _is_text, "approved_": _is_bytes32, "arguments_": _is_bytes32, "cut_": _COUNTS,
         "definition_": _is_bytes32, "exchange": _is_text, "intent": _is_number, "number_": _count,
         "policies_": _TEXTS, "tool": _is_text, "verdict": _VERDICT,
+    },
+    "approval": {
+        "bundle": _is_bytes32, "call": _is_bytes32, "decision": _one_of("allow deny"),
+        "definition_": _is_bytes32, "exchange": _is_text, "expires": _is_number, "id": _is_text,
+        "key": _is_text, "principal": _is_text, "signature": _is_text, "tenant": _is_text,
+        "tool": _is_text,
     },
     "test": {
         "bank": _is_bytes32, "config": _IN_FORCE,
@@ -607,6 +613,7 @@ def _commitments(record: Dict[str, Any]) -> Dict[str, bytes]:
             "response_released": "response.released",
         },
         "toolcall": {"arguments": f"arguments/{record.get('number', 0)}"},
+        "approval": {"call": "call"},
     }
     known = names.get(record["kind"], {}) if record["v"] == 1 else {}
     found = {name: _base64(record[key], url=True) for key, name in known.items() if key in record}

@@ -180,6 +180,10 @@ fn exchange_of(
         }
         Record::Outcome(outcome) => (&outcome.exchange, outcome.intent),
         Record::ToolCall(call) => (&call.exchange, call.intent),
+        // An approval names its tenant itself, and its key is that of its own id.
+        Record::Approval(approval) => {
+            return Ok(Some((approval.tenant.clone(), approval.id.clone())));
+        }
         _ => return Ok(None),
     };
     match parse(view, intent)?.record {

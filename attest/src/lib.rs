@@ -55,10 +55,11 @@ pub use proof::{
 pub use reader::{LogView, ReadError};
 pub use receipt::{Receipt, ReceiptFault, VerifiedReceipt, verify_receipt};
 pub use record::{
-    Anchor, Boot, Close, CommitmentDocument, Config, ConfigInForce, ConfigOf, CoverageRow, Decoded,
-    DetectorResult, Enforcement, Erasure, Heartbeat, Intent, KeyChange, MAX_RECORD_BYTES, Opaque,
-    Outcome, RECORD_VERSION, Record, RecordFault, RecordVerdict, RouteCounters, Statement,
-    StatementFault, StatementKind, Stored, TestCount, TestRun, ToolCall, Usage,
+    Anchor, Approval, ApprovalDecision, ApprovalFault, Boot, Close, CommitmentDocument, Config,
+    ConfigInForce, ConfigOf, CoverageRow, Decoded, DetectorResult, Enforcement, Erasure, Heartbeat,
+    Intent, KeyChange, MAX_RECORD_BYTES, Opaque, Outcome, RECORD_VERSION, Record, RecordFault,
+    RecordVerdict, RouteCounters, Statement, StatementFault, StatementKind, Stored, TestCount,
+    TestRun, ToolCall, Usage,
 };
 pub use shard::{ShardError, last_head};
 pub use tile::{TILE_WIDTH, Tile};

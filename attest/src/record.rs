@@ -4,6 +4,7 @@
 //! `kind`, `time` and `v` are woven in when it is written, `time` by the
 //! sequencer, so that order and time agree.
 
+mod approval;
 mod envelope;
 mod exchange;
 mod facts;
@@ -18,13 +19,14 @@ use crate::commit::Commitment;
 use crate::hash::Digest;
 use crate::json::{self, Json, JsonFault};
 
+pub use approval::{Approval, ApprovalDecision, ApprovalFault};
 pub(crate) use envelope::{EncodeError, Encoded, ExchangeKey, Subject, uuid7_millis};
 pub(crate) use exchange::{CRASH, SHUTDOWN};
 pub use exchange::{
     ConfigInForce, CoverageRow, Decoded, DetectorResult, Enforcement, Intent, Opaque, Outcome,
     RecordVerdict, ToolCall, Usage,
 };
-pub(crate) use facts::{Fact, Facts};
+pub(crate) use facts::{Fact, Facts, PrincipalKey, Used};
 pub use kinds::{
     Anchor, Boot, Close, CommitmentDocument, Config, ConfigOf, Erasure, Heartbeat, KeyChange,
     RouteCounters, TestCount, TestRun,
@@ -52,6 +54,8 @@ pub enum Record {
     Outcome(Box<Outcome>),
     /// For each tool call that passes or is stopped.
     ToolCall(ToolCall),
+    /// When an approver decides about a tool call that was held.
+    Approval(Box<Approval>),
     /// For each run of the self-test.
     Test(TestRun),
     /// Every few seconds.
@@ -83,6 +87,7 @@ impl Record {
             Self::Intent(_) => "intent",
             Self::Outcome(_) => "outcome",
             Self::ToolCall(_) => "toolcall",
+            Self::Approval(_) => "approval",
             Self::Test(_) => "test",
             Self::Heartbeat(_) => "heartbeat",
             Self::Incident(_) => "incident",
@@ -108,6 +113,7 @@ impl Record {
             Self::ToolCall(call) => {
                 vec![(format!("arguments/{}", call.number).into(), call.arguments)]
             }
+            Self::Approval(approval) => vec![(Approval::FIELD.into(), Some(approval.call))],
             _ => Vec::new(),
         };
         fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()

@@ -245,3 +245,26 @@ impl LogSource for MemorySource {
         Ok(self.bytes(path).map(|bytes| bytes.len() as u64))
     }
 }
+
+/// A decision about the call that is held under `id`, signed by
+/// `example.com/approver` for the log of [`config`].
+pub(crate) fn approval(id: &str, decision: ApprovalDecision) -> Approval {
+    let approver = Signer::generate("example.com/approver", [9; 32]).unwrap();
+    Approval {
+        bundle: Digest::of(b"bundle"),
+        call: Commitment([6; 32]),
+        decision,
+        definition: Some(Digest::of(b"tool")),
+        exchange: exchange(1),
+        expires: NOW + 900_000_000,
+        id: id.to_owned(),
+        key: String::new(),
+        principal: "cHJpbmNpcGFsLXBzZXVkbw".to_owned(),
+        signature: String::new(),
+        tenant: "dGVuYW50LXBzZXVkb255bQ".to_owned(),
+        tool: "send_mail".to_owned(),
+        x: Extra::new(),
+    }
+    .signed("example.com/guard-log", &approver)
+    .unwrap()
+}

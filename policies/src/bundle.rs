@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     compile,
+    count::TermCounts,
     decision::Decision,
     detector::{Detector, Kind},
     diagnostic::{Diagnostic, Diagnostics},
@@ -13,10 +14,12 @@ use crate::{
     event::{Event, Principal},
     example::{Example, TestReport},
     finding::{Finding, Screened, View},
+    flow::{self, tools::Offer},
     hold::{self, Hold},
     judge::{Judge, entities::attribute},
     labels::Labels,
     manifest::{AttributeKind, Covers, Manifest},
+    risk::Class,
     segment::{Channel, Segment, Surface},
     source::Source,
     trace::Trace,
@@ -38,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) labels: Labels,
     pub(crate) judge: Judge,
     pub(crate) examples: Vec<Example>,
+    pub(crate) terms: TermCounts,
 }
 
 /// A bundle, and what its author should know of it.
@@ -84,6 +88,8 @@ pub struct DetectorInfo {
     pub kind: DetectorKind,
     /// The channels that it looks at.
     pub channels: Vec<Channel>,
+    /// What it declares to cover.
+    pub classes: Vec<Class>,
     /// For a classifier, its label and the least score that counts, in ppm.
     pub classifier: Option<(String, u32)>,
 }
@@ -142,6 +148,7 @@ impl Bundle {
                 id: Arc::clone(&detector.label.id),
                 category: Arc::clone(&detector.label.category),
                 kind,
+                classes: detector.classes.iter().collect(),
                 channels: Channel::ALL
                     .into_iter()
                     .filter(|channel| detector.surfaces.contains(&channel.surface()))
@@ -160,6 +167,12 @@ impl Bundle {
             Kind::Classifier(..) => 0,
         };
         self.inner.detectors.iter().map(count).sum()
+    }
+
+    /// How many terms its lexicons have, by class.
+    #[must_use]
+    pub fn term_counts(&self) -> &TermCounts {
+        &self.inner.terms
     }
 
     /// How many policies there are.
@@ -240,11 +253,21 @@ impl Bundle {
         findings
     }
 
-    /// Gives the trace the labels of a text and its findings.
+    /// Gives the trace the labels of a text and its findings. Texts are observed
+    /// in the order in which they came, a call before its result.
     pub fn observe(&self, trace: &mut Trace, segment: &Segment<'_>, findings: &[Finding]) {
-        for label in self.inner.labels.of(segment, findings) {
-            trace.add(label);
-        }
+        let tracks = self.inner.judge.asks_origins();
+        flow::observe::observe(&self.inner.labels, tracks, trace, segment, findings);
+    }
+
+    /// Looks at a tool that a server offers, beside those that the trace knows,
+    /// and remembers it: a changed definition, a name of another server's tool
+    /// or one that looks like it, a name with what is not seen, a description
+    /// that speaks of another server's tool. What the description says is a
+    /// text, which `screen` looks at.
+    #[must_use]
+    pub fn offer(&self, trace: &mut Trace, offer: &Offer<'_>) -> Vec<Finding> {
+        trace.tools_mut().offer(offer)
     }
 
     /// Decides about an event. It always comes to a decision: what cannot be

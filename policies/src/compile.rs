@@ -10,17 +10,20 @@ use cedar_policy::Schema;
 
 use crate::{
     bundle::Inner,
+    count::TermCounts,
     detector::{Detector, Kind, PPM, Reader},
     diagnostic::{Diagnostic, Diagnostics, Faults, FileText},
     engine::{Decoding, Engine, Label, Rule},
     example,
     finding::Severity,
+    flow::tools,
     judge::{
         Judge,
         policy::{self, Known},
         schema,
     },
     labels::Labels,
+    lexicon::{self, Lexicon, List},
     limits,
     manifest::{AtBound, Manifest},
     segment::Surface,
@@ -73,6 +76,7 @@ pub(crate) fn compile(source: &Source) -> Result<(Inner, Vec<Diagnostic>), Diagn
     let at_bound = manifest.as_ref().map(|m| m.at_bound).unwrap_or_default();
     let mut categories: BTreeSet<String> =
         detectors.iter().map(|detector| detector.label.category.to_string()).collect();
+    categories.extend(tools::CATEGORIES.into_iter().map(str::to_owned));
     if at_bound == AtBound::Find {
         categories.insert(RUN_CATEGORY.to_owned());
     }
@@ -94,7 +98,11 @@ pub(crate) fn compile(source: &Source) -> Result<(Inner, Vec<Diagnostic>), Diagn
     match (manifest, judge) {
         (Some(manifest), Some(judge)) => {
             let digest = source.digest();
-            Ok((Inner { manifest, digest, detectors, engines, labels, judge, examples }, warnings))
+            let terms = TermCounts::of(&detectors);
+            Ok((
+                Inner { manifest, digest, detectors, engines, labels, judge, examples, terms },
+                warnings,
+            ))
         }
         _ => Err(Diagnostics::none()),
     }
@@ -175,7 +183,9 @@ fn judge(
     };
     // Names are checked before: a schema that Cedar refuses has a name that it
     // refuses, which the fault beside this one says.
-    let schema = match Schema::from_cedarschema_str(&schema::text(&attributes, categories)) {
+    let roles = labels.roles.iter().map(|role| role.id.as_str()).collect();
+    let schema = match Schema::from_cedarschema_str(&schema::text(&attributes, categories, &roles))
+    {
         Ok((schema, _)) => schema,
         Err(error) => {
             faults.push(broken(&error.to_string()));
@@ -220,13 +230,15 @@ fn engines(
         at_bound: manifest.filter(|m| m.at_bound == AtBound::Find).map(|_| run_detector),
     };
     let mut built: BTreeMap<Vec<usize>, Arc<Engine>> = BTreeMap::new();
+    let mut lexicons = Lexicons::default();
     let mut engines = BTreeMap::new();
     for surface in Surface::ALL {
         let here: Vec<usize> = detectors
             .iter()
             .enumerate()
             .filter(|(_, detector)| {
-                detector.surfaces.contains(&surface) && !rules(detector).is_empty()
+                detector.surfaces.contains(&surface)
+                    && !matches!(detector.kind, Kind::Classifier(..))
             })
             .map(|(number, _)| number)
             .collect();
@@ -243,7 +255,23 @@ fn engines(
             .flat_map(rules)
             .cloned()
             .collect();
-        match Engine::new(&all, Arc::clone(&labels), decoding) {
+        let lexicon = lexicons.of(detectors, &here);
+        let Ok(lexicon) = lexicon else {
+            let name = surface.as_str();
+            let fault = FileText::new(source::BUNDLE, "")
+                .fault(0..0, format!("the terms of `{name}` are too many together"));
+            faults.push(fault.expect(format!(
+                "at most {} terms, and at most {} different beginnings of terms",
+                limits::LEXICON_TERMS,
+                limits::LEXICON_NODES
+            )));
+            continue;
+        };
+        let engine = Engine::new(&all, Arc::clone(&labels), decoding);
+        match engine.and_then(|engine| match &lexicon {
+            Some(lexicon) => engine.with_lexicon(lexicon),
+            None => Ok(engine),
+        }) {
             Ok(engine) => {
                 let engine = Arc::new(engine);
                 built.insert(here, Arc::clone(&engine));
@@ -265,8 +293,44 @@ fn engines(
 
 fn rules(detector: &Detector) -> &[Rule] {
     match &detector.kind {
-        Kind::Patterns(rules) | Kind::Lexicon(rules) => rules,
-        Kind::Classifier(..) => &[],
+        Kind::Patterns(rules) => rules,
+        Kind::Lexicon(..) | Kind::Classifier(..) => &[],
+    }
+}
+
+/// Lexicons by the lists in them: surfaces with the same lists share one, also
+/// where their patterns differ.
+#[derive(Default)]
+struct Lexicons {
+    built: BTreeMap<Vec<usize>, Arc<Lexicon>>,
+}
+
+impl Lexicons {
+    /// The lexicon of the lists among these detectors.
+    fn of(
+        &mut self,
+        detectors: &[Detector],
+        here: &[usize],
+    ) -> Result<Option<Arc<Lexicon>>, lexicon::TooLarge> {
+        let lists: Vec<(usize, &List)> = here
+            .iter()
+            .filter_map(|number| match &detectors.get(*number)?.kind {
+                Kind::Lexicon(list) => Some((*number, list)),
+                _ => None,
+            })
+            .collect();
+        if lists.is_empty() {
+            return Ok(None);
+        }
+        let key: Vec<usize> = lists.iter().map(|(number, _)| *number).collect();
+        if let Some(lexicon) = self.built.get(&key) {
+            return Ok(Some(Arc::clone(lexicon)));
+        }
+        let lexicon = Arc::new(Lexicon::new(lists.into_iter().map(|(number, list)| {
+            (u32::try_from(number).unwrap_or(u32::MAX), list.decode, list.terms.as_slice())
+        }))?);
+        self.built.insert(key, Arc::clone(&lexicon));
+        Ok(Some(lexicon))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use regex_syntax::hir::{Hir, Look};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -10,9 +9,11 @@ use crate::{
     diagnostic::{Diagnostic, Faults, FileText},
     engine::{Label, Rule},
     finding::Severity,
+    lexicon::List,
     limits,
     manifest::{ID_RULE, IDENTIFIER_RULE, is_id, is_identifier},
     pattern::{Pattern, PatternFault},
+    risk::{CLASS_RULE, Classes},
     segment::Surface,
     source::Source,
     tomlfile::{TomlFile, cut, inside},
@@ -34,6 +35,8 @@ struct RawDetector {
     category: Spanned<String>,
     severity: Severity,
     surfaces: Spanned<Vec<Surface>>,
+    #[serde(default)]
+    classes: Vec<Spanned<String>>,
     #[serde(default, rename = "description")]
     _description: String,
     score: Option<Spanned<u32>>,
@@ -51,7 +54,7 @@ struct RawDetector {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Patterns(Vec<Rule>),
-    Lexicon(Vec<Rule>),
+    Lexicon(List),
     /// The classifier's label and the least score that counts, in ppm.
     Classifier(String, u32),
 }
@@ -61,6 +64,8 @@ pub(crate) enum Kind {
 pub(crate) struct Detector {
     pub(crate) label: Label,
     pub(crate) surfaces: BTreeSet<Surface>,
+    /// What it covers, as it declares.
+    pub(crate) classes: Classes,
     pub(crate) kind: Kind,
 }
 
@@ -110,7 +115,7 @@ impl Reader {
                 Kind::Patterns(self.patterns(file, &raw, patterns, number, faults))
             }
             (None, Some(lexicon), None) => {
-                Kind::Lexicon(self.lexicon(source, file, &raw, lexicon, number, faults))
+                Kind::Lexicon(self.lexicon(source, file, &raw, lexicon, faults))
             }
             (None, None, Some(classifier)) => match &raw.threshold {
                 Some(threshold) if (1..=PPM).contains(threshold.get_ref()) => {
@@ -142,6 +147,7 @@ impl Reader {
                 fault.expect("`score`, which is what a match counts").such_as("score = 800000"),
             );
         }
+        let classes = classes(file, &raw, faults);
         self.detectors.push(Detector {
             label: Label {
                 id: raw.id.get_ref().as_str().into(),
@@ -150,6 +156,7 @@ impl Reader {
                 score_ppm: raw.score.map_or(PPM, Spanned::into_inner).min(PPM),
             },
             surfaces: raw.surfaces.into_inner().into_iter().collect(),
+            classes,
             kind,
         });
     }
@@ -226,9 +233,8 @@ impl Reader {
         file: &FileText,
         raw: &RawDetector,
         name: &Spanned<String>,
-        detector: u32,
         faults: &mut Faults,
-    ) -> Vec<Rule> {
+    ) -> List {
         if raw.case.is_some() || !raw.validators.is_empty() {
             let fault = file.fault(name.span(), "a lexicon ignores case and has no validators");
             faults.push(fault.expect("neither `case` nor `validators`"));
@@ -241,78 +247,15 @@ impl Reader {
                     .expect("the name of a file in `lexicons/`")
                     .such_as("lexicon = \"fraud.txt\""),
             );
-            return Vec::new();
+            return List::default();
         };
         let Ok(text) = std::str::from_utf8(bytes) else {
             faults.push(FileText::new(&path, "").fault(0..0, "the file is not UTF-8"));
-            return Vec::new();
+            return List::default();
         };
-        let terms_file = FileText::new(&path, text);
-        let mut groups: [Vec<Hir>; 4] = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
-        let mut seen = BTreeSet::new();
-        let mut at = 0usize;
-        for line in text.split_inclusive('\n') {
-            let span = at..at.saturating_add(line.trim_end().len());
-            at = at.saturating_add(line.len());
-            let term = line.trim();
-            if term.is_empty() || term.starts_with('#') || !seen.insert(term.to_lowercase()) {
-                continue;
-            }
-            if term.len() > limits::TERM_BYTES.min(self.match_bytes)
-                || seen.len() > limits::LEXICON_TERMS
-            {
-                let fault = terms_file.fault(span, "the term is too long, or one too many");
-                faults.push(fault.expect(format!(
-                    "terms of at most {} bytes, at most {} of them",
-                    limits::TERM_BYTES,
-                    limits::LEXICON_TERMS
-                )));
-                continue;
-            }
-            let word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-            let group = match (word(term.chars().next()), word(term.chars().next_back())) {
-                (false, false) => 0,
-                (true, false) => 1,
-                (false, true) => 2,
-                (true, true) => 3,
-            };
-            if let (Some(list), Some(hir)) = (groups.get_mut(group), term_hir(term)) {
-                list.push(hir);
-            }
-        }
-        if seen.is_empty() {
-            faults
-                .push(terms_file.fault(0..0, "the lexicon has no term").expect("one term a line"));
-        }
-        let [plain, start, end, both] = groups.map(Hir::alternation);
-        let (edge, at_edge) = (Hir::look(Look::WordAscii), Hir::look(Look::WordAscii));
-        let parts = [
-            plain,
-            Hir::concat(vec![edge.clone(), start]),
-            Hir::concat(vec![end, at_edge.clone()]),
-            Hir::concat(vec![edge, both, at_edge]),
-        ];
-        let mut rules = Vec::new();
-        for hir in parts {
-            // An empty alternation matches nothing: that group has no terms.
-            if hir.properties().minimum_len().is_none() {
-                continue;
-            }
-            match Pattern::check("", hir, self.match_bytes) {
-                Ok(pattern) => {
-                    rules.extend(rule(file, raw, name, pattern, detector, &[].into(), faults))
-                }
-                Err(fault) => faults.push(pattern_fault(file, name, fault)),
-            }
-        }
-        rules
+        let decode = raw.decode.as_ref().is_none_or(|decode| *decode.get_ref());
+        List::read(&FileText::new(&path, text), self.match_bytes, decode, faults)
     }
-}
-
-/// A term as a pattern that ignores case.
-fn term_hir(term: &str) -> Option<Hir> {
-    let pattern = format!("(?i:{})", regex_syntax::escape(term));
-    regex_syntax::Parser::new().parse(&pattern).ok()
 }
 
 fn rule(
@@ -347,6 +290,17 @@ fn rule(
         None => long,
     };
     Some(Rule { pattern, detector, validators: Arc::clone(validators), decode })
+}
+
+fn classes(file: &FileText, raw: &RawDetector, faults: &mut Faults) -> Classes {
+    raw.classes.iter().fold(Classes::none(), |classes, id| match Classes::parse(id.get_ref()) {
+        Ok(more) => classes.and(more),
+        Err(_) => {
+            let fault = file.fault(id.span(), format!("`{}` is no class", cut(id.get_ref())));
+            faults.push(fault.expect(CLASS_RULE).such_as("classes = [\"A.1.h\"]"));
+            classes
+        }
+    })
 }
 
 fn validators(file: &FileText, raw: &RawDetector, faults: &mut Faults) -> Arc<[Validator]> {

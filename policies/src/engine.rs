@@ -8,6 +8,7 @@ use crate::{
     automaton::{Automaton, ScratchGuard, TooLarge},
     bitrun::Code,
     finding::{Severity, Skip, View},
+    lexicon::{Lexicon, Text},
     limits,
     pattern::Pattern,
     scanner::{Accept, Match, Scanner},
@@ -67,7 +68,11 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 struct Set {
     automaton: Automaton,
+    /// By pattern; behind them, by list of the lexicon.
     rules: Vec<(u32, Arc<[Validator]>)>,
+    lexicon: Option<Arc<Lexicon>>,
+    /// The number of the lexicon's first list.
+    first_list: u32,
 }
 
 impl Set {
@@ -79,7 +84,14 @@ impl Set {
                 .iter()
                 .map(|(_, rule)| (rule.detector, Arc::clone(&rule.validators)))
                 .collect(),
+            lexicon: None,
+            first_list: u32::try_from(rules.len()).map_err(|_| TooLarge)?,
         })
+    }
+
+    fn add(&mut self, lexicon: &Arc<Lexicon>) {
+        self.rules.extend(lexicon.detectors().iter().map(|detector| (*detector, [].into())));
+        self.lexicon = Some(Arc::clone(lexicon));
     }
 
     fn rule(&self, pattern: u32) -> Option<&(u32, Arc<[Validator]>)> {
@@ -126,6 +138,27 @@ impl Engine {
         })
     }
 
+    /// The same, with terms. They see folded and decoded text: what spells a
+    /// term raw spells it folded.
+    ///
+    /// # Errors
+    /// Where an automaton without patterns cannot be built, which is never.
+    pub(crate) fn with_lexicon(mut self, lexicon: &Arc<Lexicon>) -> Result<Engine, TooLarge> {
+        self.folded.add(lexicon);
+        if let Some(shortest) = lexicon.shortest_decoded() {
+            let (decoded, before) = match self.decoded {
+                Some(set) => (set, self.shortest),
+                None => (Set::new(&[])?, usize::MAX),
+            };
+            self.shortest = shortest.min(before);
+            self.hidden_chars = [Code::Base64, Code::Hex].map(|code| code.chars_for(self.shortest));
+            let mut decoded = decoded;
+            decoded.add(lexicon);
+            self.decoded = Some(decoded);
+        }
+        Ok(self)
+    }
+
     /// The fewest characters of an encoded run that can hide a match.
     pub(crate) fn hidden_chars(&self, code: Code) -> usize {
         let [base64, hex] = self.hidden_chars;
@@ -146,10 +179,11 @@ impl Engine {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
+        let lexicon = self.folded.lexicon.as_ref().map_or(0, |lexicon| lexicon.memory_bytes());
         [Some(&self.raw), Some(&self.folded), self.decoded.as_ref()]
             .into_iter()
             .flatten()
-            .fold(0, |sum, set| sum.saturating_add(set.automaton.memory_bytes()))
+            .fold(lexicon, |sum, set| sum.saturating_add(set.automaton.memory_bytes()))
     }
 
     fn set(&self, part: Part) -> Option<&Set> {
@@ -214,6 +248,8 @@ impl<'e> Context<'e> {
         };
         let scratch = slot.get_or_insert_with(|| set.automaton.scratch());
         scanner.advance(&set.automaton, set, scratch, ended, out);
+        let text = Text { decoded: part == Part::Decoded, ended };
+        scanner.advance_terms(set.lexicon.as_deref(), text, set.first_list, out);
     }
 
     /// Notes a match.

@@ -7,6 +7,7 @@
 //! policies that forbid, the strongest `@response` is what happens.
 
 pub(crate) mod entities;
+pub(crate) mod origin;
 pub(crate) mod policy;
 pub(crate) mod schema;
 
@@ -19,6 +20,7 @@ use cedar_policy::{
 
 use self::{
     entities::{Types, Unjudgeable, cast, context},
+    origin::Origins,
     policy::{BASE, Rule},
     schema::{ResourceKind, applies_to},
 };
@@ -40,6 +42,8 @@ pub(crate) struct Judge {
     /// no others.
     slices: BTreeMap<(Action, ResourceKind), PolicySet>,
     says: BTreeMap<String, Determining>,
+    /// Whether some policy asks where arguments come from.
+    asks_origins: bool,
     /// Each action with the groups that it is in.
     actions: BTreeMap<Action, Entity>,
 }
@@ -64,6 +68,9 @@ impl Judge {
             }
         }
         let mut says = BTreeMap::new();
+        // A policy that cannot be read again is taken to ask.
+        let asks_origins =
+            rules.iter().any(|rule| rule.policy.to_json().map_or(true, |json| origin::asks(&json)));
         for rule in rules {
             let mut applies: Vec<(Action, ResourceKind)> = Vec::new();
             for env in rule.policy.get_valid_request_envs(schema) {
@@ -85,6 +92,7 @@ impl Judge {
             attributes,
             slices,
             says,
+            asks_origins,
             actions: actions(schema)?,
         })
     }
@@ -112,6 +120,11 @@ impl Judge {
         self.says.len()
     }
 
+    /// Whether some policy asks where a call's arguments come from.
+    pub(crate) fn asks_origins(&self) -> bool {
+        self.asks_origins
+    }
+
     /// The attributes that principals have in policies.
     pub(crate) fn attributes(&self) -> &BTreeMap<String, AttributeKind> {
         &self.attributes
@@ -120,11 +133,17 @@ impl Judge {
     fn ask(&self, labels: &Labels, event: &Event<'_>) -> Result<Decision, Unjudgeable> {
         let slice = self.slices.get(&(event.action, kind(event))).ok_or(Unjudgeable::Entity)?;
         let with_call = event.action == Action::CallTool;
-        let cast = cast(&self.types, &self.attributes, labels, event, with_call)?;
+        let mut origins =
+            (with_call && self.asks_origins).then(|| Origins::new(event.trace.flow()));
+        let cast = cast(&self.types, &self.attributes, labels, event, with_call, &mut origins)?;
         let action = self.actions.get(&event.action).ok_or(Unjudgeable::Entity)?;
         let entities = cast.entities.into_iter().chain([action.clone()]);
         let entities = Entities::from_entities(entities, None).map_err(|_| Unjudgeable::Entity)?;
-        let context = context(event, cast.call)?;
+        let origins = match &mut origins {
+            Some(origins) => origins.context(labels, event.call)?,
+            None => Vec::new(),
+        };
+        let context = context(event, cast.call, origins)?;
         let request = Request::new(cast.principal, action.uid(), cast.resource, context, None)
             .map_err(|_| Unjudgeable::Entity)?;
         let response = self.authorizer.is_authorized(&request, slice, &entities);

@@ -13,8 +13,11 @@ pub(crate) const DETECTORS: usize = 4096;
 pub(crate) const PATTERNS: usize = 8192;
 /// Policies of a bundle.
 pub(crate) const POLICIES: usize = 4096;
-/// Terms of a lexicon.
+/// Terms of a lexicon, and of all that see one surface.
 pub(crate) const LEXICON_TERMS: usize = 250_000;
+/// Nodes of the tree of all terms that see one surface: one for each letter
+/// that no other term shares, and twelve bytes each.
+pub(crate) const LEXICON_NODES: usize = 4 << 20;
 /// One term of a lexicon, in bytes.
 pub(crate) const TERM_BYTES: usize = 256;
 /// The longest match of a pattern where the bundle sets no other, in bytes.
@@ -62,3 +65,30 @@ pub(crate) const LABELS: usize = 64;
 pub(crate) const FAULTS: usize = 200;
 /// Counterfactual decisions of one explanation.
 pub(crate) const CHANGES: usize = 64;
+/// Texts that a trace remembers one by one; what comes after shares the last.
+pub(crate) const FLOW_TEXTS: usize = 4096;
+/// Bytes of one text that a trace looks into for what may come back.
+pub(crate) const FLOW_TEXT_BYTES: usize = 1 << 20;
+/// Fingerprints of one text, about one for five letters.
+pub(crate) const FLOW_TEXT_MARKS: usize = 1 << 15;
+/// Fingerprints of all texts of a trace.
+pub(crate) const FLOW_MARKS: usize = 1 << 16;
+/// Distinctive words (addresses, links, numbers) of one text.
+pub(crate) const FLOW_TEXT_TOKENS: usize = 1 << 12;
+/// Distinctive words of all texts of a trace.
+pub(crate) const FLOW_TOKENS: usize = 1 << 15;
+/// Bytes of one text in which user, operator or house name things; what stands
+/// after them is not named, which refuses.
+pub(crate) const FLOW_NAMING_BYTES: usize = 1 << 18;
+/// Words and phrases by which a trace knows what user and operator named.
+pub(crate) const FLOW_NAMES: usize = 1 << 16;
+/// Which value of a record goes by which of its names.
+pub(crate) const FLOW_ALIASES: usize = 1 << 14;
+/// Values that records list.
+pub(crate) const FLOW_LISTED: usize = 1 << 14;
+/// Tools that a trace knows by their definitions.
+pub(crate) const FLOW_TOOLS: usize = 512;
+/// A trace in bytes.
+pub(crate) const TRACE_BYTES: usize = 4 << 20;
+/// How many wrappings of JSON text in JSON text are undone in arguments.
+pub(crate) const NESTED_JSON: usize = 2;

@@ -8,6 +8,7 @@ use toml::Spanned;
 use crate::{
     diagnostic::{Faults, FileText},
     limits,
+    risk::{CLASS_RULE, Class},
     tomlfile::{TomlFile, cut},
 };
 
@@ -103,6 +104,9 @@ impl Manifest {
         let description = toml.value::<String>("description", faults);
         let imports = toml.value::<Vec<Spanned<String>>>("imports", faults);
         let covers = toml.value::<Covers>("covers", faults);
+        if let Some(covers) = &covers {
+            check_covers(file, covers, faults);
+        }
         let attributes =
             toml.value::<BTreeMap<Spanned<String>, AttributeKind>>("attributes", faults);
         let bounds = toml.value::<RawLimits>("limits", faults);
@@ -152,6 +156,34 @@ impl Manifest {
             covers: covers.map(Spanned::into_inner).unwrap_or_default(),
             attributes: known,
         })
+    }
+}
+
+/// An auditor counts on these ids: each names a class, and none is both covered
+/// and a gap.
+fn check_covers(file: &FileText, covers: &Spanned<Covers>, faults: &mut Faults) {
+    let said = covers.get_ref();
+    let risks = said.risks.iter().map(|id| (id, true));
+    let others = said.owasp.iter().map(|id| (id, false));
+    for (id, risk) in risks.chain(others) {
+        if Class::parse(id).is_none_or(|class| class.is_risk() != risk) {
+            let (what, such) = match risk {
+                true => ("no risk of GB/T 45654", "risks = [\"A.4.f\"]"),
+                false => ("no entry of OWASP", "owasp = [\"LLM01:2026\", \"ASI01\"]"),
+            };
+            let fault = file.fault(covers.span(), format!("`{}` is {what}", cut(id)));
+            faults.push(fault.expect(CLASS_RULE).such_as(such));
+        }
+        if said.gaps.contains(id) {
+            let fault = file.fault(covers.span(), format!("`{}` is covered and a gap", cut(id)));
+            faults.push(fault.expect("one of both"));
+        }
+    }
+    // A gap may also be said in words.
+    let meant = |gap: &str| ["A.", "LLM", "ASI"].iter().any(|start| gap.starts_with(start));
+    for id in said.gaps.iter().filter(|gap| meant(gap) && Class::parse(gap).is_none()) {
+        let fault = file.fault(covers.span(), format!("`{}` is no class", cut(id)));
+        faults.push(fault.expect(CLASS_RULE));
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::{
     automaton::{Automaton, Scan, Scratch, Threads},
+    lexicon::{Cursor, Lexicon, Text},
     viewbuf::{At, ViewBuf},
 };
 
@@ -36,6 +37,8 @@ pub(crate) struct Scanner {
     seen: usize,
     /// What matched at `start` so far.
     found: Vec<(u32, usize)>,
+    /// How far terms have been looked for.
+    terms: Cursor,
 }
 
 impl Scanner {
@@ -48,6 +51,7 @@ impl Scanner {
             open: None,
             seen: self.start,
             found: Vec::new(),
+            terms: self.terms.fork(),
         }
     }
 
@@ -59,14 +63,14 @@ impl Scanner {
     /// Where the undecided text begins, in raw bytes; `None` when all is
     /// decided. The first `lead` bytes of a match are not held.
     pub(crate) fn hold(&self, lead: usize) -> Option<usize> {
-        let end = self.view.end();
-        if self.start >= end {
+        let (start, end) = (self.undecided(), self.view.end());
+        if start >= end {
             return None;
         }
         if lead == 0 {
-            return Some(self.view.start_of(self.start));
+            return Some(self.view.start_of(start));
         }
-        let led = self.start.saturating_add(lead);
+        let led = start.saturating_add(lead);
         (led <= end).then(|| self.view.end_of(led.saturating_sub(1)))
     }
 
@@ -85,7 +89,30 @@ impl Scanner {
     /// Forgets what nothing will ask for again. One byte is kept behind the
     /// first undecided start: look-behinds look at it.
     pub(crate) fn forget(&mut self) {
-        self.view.forget(self.start.saturating_sub(1));
+        self.view.forget(self.undecided().saturating_sub(1));
+    }
+
+    /// The first start that is not decided, for patterns and terms.
+    fn undecided(&self) -> usize {
+        self.start.min(self.terms.start())
+    }
+
+    /// Decides as many starts as can be decided for terms, and gives their
+    /// matches: a list's number is added to `first`.
+    pub(crate) fn advance_terms(
+        &mut self,
+        lexicon: Option<&Lexicon>,
+        text: Text,
+        first: u32,
+        out: &mut Vec<Match>,
+    ) {
+        let Some(lexicon) = lexicon else {
+            self.terms.pass(&self.view);
+            return;
+        };
+        self.terms.advance(lexicon, &self.view, text, |list, span| {
+            out.push(Match { pattern: first.saturating_add(list), span });
+        });
     }
 
     /// Decides as many starts as can be decided, and gives their matches.

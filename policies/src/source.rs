@@ -172,8 +172,12 @@ pub(crate) const LABELS: &str = "labels.toml";
 /// The bundles that ship with Troth, one a line.
 #[rustfmt::skip]
 static BUILTIN: &[(&str, Dir<'static>)] = &[
+    ("builtin:agents", include_dir!("$CARGO_MANIFEST_DIR/bundles/agents")),
     ("builtin:baseline", include_dir!("$CARGO_MANIFEST_DIR/bundles/baseline")),
+    ("builtin:code", include_dir!("$CARGO_MANIFEST_DIR/bundles/code")),
+    ("builtin:egress", include_dir!("$CARGO_MANIFEST_DIR/bundles/egress")),
     ("builtin:injection", include_dir!("$CARGO_MANIFEST_DIR/bundles/injection")),
+    ("builtin:lexicon", include_dir!("$CARGO_MANIFEST_DIR/bundles/lexicon")),
     ("builtin:pii-cn", include_dir!("$CARGO_MANIFEST_DIR/bundles/pii-cn")),
     ("builtin:pii-intl", include_dir!("$CARGO_MANIFEST_DIR/bundles/pii-intl")),
     ("builtin:secrets", include_dir!("$CARGO_MANIFEST_DIR/bundles/secrets")),

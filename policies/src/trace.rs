@@ -1,18 +1,27 @@
 //! What a conversation has been through.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::limits;
+use crate::{
+    flow::{Flow, tools::Tools},
+    limits,
+};
 
-/// The labels that a conversation has picked up. Opaque: `Bundle::observe`
-/// writes it, policies read it as `context.labels`, anybody may store it.
+/// The state of a conversation: the labels that it has picked up, where its
+/// texts came from, and the tools that it was offered. Opaque: `observe` and
+/// `offer` write it, `judge` reads it, anybody may store its bytes.
 ///
-/// Bounded by the labels a bundle can declare, whatever is read back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// It holds names of labels and hashes, no text of the conversation, and is
+/// bounded whatever is observed: what no longer fits counts as coming from
+/// everywhere, never as coming from nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     labels: BTreeSet<String>,
+    flow: Flow,
+    tools: Tools,
 }
 
 impl Trace {
@@ -27,6 +36,46 @@ impl Trace {
         self.labels.contains(label)
     }
 
+    /// Its bytes: a version, a checksum, and what it knows. At most 4 MiB.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Writing to memory does not fail; were it to, the bytes would be
+        // damaged, and reading them says so.
+        let body = postcard::to_allocvec(self).unwrap_or_default();
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(Sha256::digest(&body));
+        bytes.extend(body);
+        bytes
+    }
+
+    /// The trace of these bytes.
+    ///
+    /// # Errors
+    /// Bytes of another version, that were damaged, or that no trace of any
+    /// conversation comes to. A trace that cannot be read is not an empty one:
+    /// whoever holds it has to refuse. The checksum finds accidents, not
+    /// forgery: keep the bytes where only the proxy writes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Trace, UnreadableTrace> {
+        if bytes.len() > limits::TRACE_BYTES {
+            return Err(UnreadableTrace::TooLarge);
+        }
+        let rest = bytes.strip_prefix(MAGIC).ok_or(UnreadableTrace::Version)?;
+        let (sum, body) = rest.split_at_checked(SUM_BYTES).ok_or(UnreadableTrace::Damaged)?;
+        if Sha256::digest(body).as_slice() != sum {
+            return Err(UnreadableTrace::Damaged);
+        }
+        let (trace, rest) =
+            postcard::take_from_bytes::<Trace>(body).map_err(|_| UnreadableTrace::Damaged)?;
+        let bounded = trace.labels.len() <= limits::LABELS
+            && trace.labels.iter().all(|label| label.len() <= limits::NAME_BYTES)
+            && trace.flow.is_bounded()
+            && trace.tools.is_bounded();
+        if !rest.is_empty() || !bounded {
+            return Err(UnreadableTrace::Damaged);
+        }
+        Ok(trace)
+    }
+
     pub(crate) fn add(&mut self, label: &str) {
         if self.labels.len() < limits::LABELS || self.labels.contains(label) {
             self.labels.insert(label.to_owned());
@@ -36,25 +85,47 @@ impl Trace {
     pub(crate) fn without(&self, label: &str) -> Trace {
         let mut trace = self.clone();
         trace.labels.remove(label);
+        trace.flow.forget(label);
         trace
+    }
+
+    pub(crate) fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    pub(crate) fn flow_mut(&mut self) -> &mut Flow {
+        &mut self.flow
+    }
+
+    pub(crate) fn tools_mut(&mut self) -> &mut Tools {
+        &mut self.tools
     }
 }
 
-impl<'de> Deserialize<'de> for Trace {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Trace, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Stored {
-            labels: BTreeSet<String>,
-        }
-        let stored = Stored::deserialize(deserializer)?;
-        // More labels, or longer ones, than any bundle declares were not
-        // written by `observe`: refuse them rather than drop some of them.
-        if stored.labels.len() > limits::LABELS
-            || stored.labels.iter().any(|label| label.len() > limits::NAME_BYTES)
-        {
-            return Err(serde::de::Error::custom("a trace holds more than a bundle can declare"));
-        }
-        Ok(Trace { labels: stored.labels })
+/// Why bytes are no trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnreadableTrace {
+    /// More bytes than a trace has.
+    TooLarge,
+    /// Not of this version.
+    Version,
+    /// Cut, changed, or not written by `to_bytes`.
+    Damaged,
+}
+
+impl fmt::Display for UnreadableTrace {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            UnreadableTrace::TooLarge => "more bytes than a trace has",
+            UnreadableTrace::Version => "not a trace of this version",
+            UnreadableTrace::Damaged => "the trace is damaged",
+        })
     }
 }
+
+impl std::error::Error for UnreadableTrace {}
+
+/// What the bytes of a trace begin with; the last byte is the version.
+const MAGIC: &[u8] = b"troth-trace\x01";
+const SUM_BYTES: usize = 32;

@@ -7,6 +7,7 @@
 
 mod america;
 mod asia;
+mod carried;
 mod china;
 mod credential;
 mod europe;
@@ -30,6 +31,7 @@ const LISTS: &[&[Entry]] = &[
     europe::ENTRIES,
     vat::ENTRIES,
     wallet::ENTRIES,
+    carried::ENTRIES,
     asia::ENTRIES,
 ];
 

@@ -128,6 +128,7 @@ pub(crate) fn configuration(path: &Path) -> Result<Config, BootFault> {
 pub(crate) fn bundle_source(place: &Place) -> Result<Source, BootFault> {
     match place {
         Place::Builtin => Ok(Source::baseline()),
+        Place::Shipped(name) => Ok(Source::builtin(name).unwrap_or_default()),
         Place::Directory(directory) => {
             if !directory.join("bundle.toml").is_file() {
                 return Err(BootFault::NotABundle { path: directory.display().to_string() });
@@ -202,7 +203,7 @@ pub(crate) fn models(settings: &config::Classifiers) -> Result<Models, BootFault
 /// Where models come from.
 pub(crate) fn model_source(place: &Place) -> ModelSource {
     match place {
-        Place::Builtin => ModelSource::Builtin,
+        Place::Builtin | Place::Shipped(_) => ModelSource::Builtin,
         Place::Directory(path) => ModelSource::Directory(path.clone()),
     }
 }

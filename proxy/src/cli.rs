@@ -7,6 +7,7 @@ mod end;
 mod erase;
 mod init;
 mod keygen;
+mod lexicon;
 mod models;
 mod operator;
 mod policy;
@@ -53,6 +54,9 @@ enum Command {
     /// Check, test, explain a policy bundle.
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Import a keyword library into a bundle, count its terms by class.
+    #[command(subcommand)]
+    Lexicon(lexicon::Lexicon),
     /// List and verify models.
     #[command(subcommand)]
     Models(models::Models),
@@ -108,6 +112,7 @@ fn run(command: Command) -> Result<(), CliFault> {
         Command::Serve(serve) => serve.run(),
         Command::Scan(scan) => scan.run(),
         Command::Policy(policy) => policy.run(),
+        Command::Lexicon(lexicon) => lexicon.run(),
         Command::Models(models) => models.run(),
         Command::Keygen(keygen) => keygen.run(),
         Command::Disclose(disclose) => disclose.run(),
@@ -195,12 +200,12 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliFault> {
         .map_err(|fault| CliFault::Internal(fault.to_string()))
 }
 
-/// Where a bundle is: `builtin:baseline` or a directory.
+/// Where a bundle is: `builtin:` with the name of one that ships, or a directory.
 fn bundle_place(typed: &str) -> crate::config::Place {
-    if typed == "builtin:baseline" {
-        crate::config::Place::Builtin
-    } else {
-        crate::config::Place::Directory(PathBuf::from(typed))
+    match troth_policies::Source::builtins().find(|known| *known == typed) {
+        Some("builtin:baseline") => crate::config::Place::Builtin,
+        Some(name) => crate::config::Place::Shipped(name),
+        None => crate::config::Place::Directory(PathBuf::from(typed)),
     }
 }
 

@@ -97,8 +97,10 @@ impl std::fmt::Debug for Secret {
 /// Something built in, or a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// `builtin:...`
+    /// `builtin:...`, the usual one.
     Builtin,
+    /// A bundle that ships besides the usual one, by its name.
+    Shipped(&'static str),
     /// A directory.
     Directory(PathBuf),
 }

@@ -18,6 +18,7 @@ mod demo;
 mod drain;
 mod foreign;
 mod inject;
+mod lexicon;
 mod limits;
 mod monitor;
 mod operate;

@@ -190,8 +190,13 @@ KINDS = {
         "usage": {"input": 1, "output": 2}, "verdict": "block",
     },
     "toolcall": {
-        "approval": "a", "arguments": B32, "cut": {"tool": 1}, "definition": B32, "exchange": "e",
-        "intent": 1, "number": 1, "policies": ["p"], "tool": "t", "verdict": "allow",
+        "approval": "a", "approved": B32, "arguments": B32, "cut": {"tool": 1}, "definition": B32,
+        "exchange": "e", "intent": 1, "number": 1, "policies": ["p"], "tool": "t", "verdict": "allow",
+    },
+    "approval": {
+        "bundle": B32, "call": B32, "decision": "allow", "definition": B32, "exchange": "e",
+        "expires": 1, "id": "i", "key": "k", "principal": "p", "signature": "s", "tenant": "t",
+        "tool": "t",
     },
     "test": {
         "bank": B32, "config": IN_FORCE, "counts": {"c": {"passed": 1, "total": 2}}, "seed": 1,

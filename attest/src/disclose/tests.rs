@@ -7,8 +7,8 @@ use crate::*;
 type Case<'a> = (u64, &'a [&'a str], &'a [(&'a str, &'a [u8])]);
 
 /// A log of one exchange with a tool call; tells the indexes of its intent,
-/// tool call and outcome.
-fn build(path: &Path) -> (Log, [u64; 3]) {
+/// tool call, outcome, and of an approval.
+fn build(path: &Path) -> (Log, [u64; 4]) {
     let log = Log::open(config(path), StoppedClock::at(NOW)).unwrap();
     let first = begin(&log);
     let id = exchange(1);
@@ -31,10 +31,20 @@ fn build(path: &Path) -> (Log, [u64; 3]) {
     ended.response_upstream = Some(committer.commit("response.upstream", b"raw"));
     ended.response_released = Some(committer.commit("response.released", b"answer"));
     let ended = log.append(Record::Outcome(Box::new(ended))).unwrap().wait().unwrap().index;
+    let (held, approver) =
+        (exchange(2), Signer::generate("example.com/approver", [9; 32]).unwrap());
+    let committer = log.committer("acme", &held).unwrap();
+    let approved = Approval {
+        call: committer.commit(Approval::FIELD, &Approval::content("send_mail", "{}")),
+        tenant: log.pseudonym("tenant", "acme"),
+        ..approval(&held, ApprovalDecision::Allow)
+    };
+    let approved = approved.signed("example.com/guard-log", &approver).unwrap();
+    let approved = log.append(Record::Approval(Box::new(approved))).unwrap().wait().unwrap().index;
     while log.status().published_size < log.status().size {
         std::thread::yield_now();
     }
-    (log, [started, called, ended])
+    (log, [started, called, ended, approved])
 }
 
 fn fields(names: &[&str]) -> Vec<String> {
@@ -45,8 +55,9 @@ fn fields(names: &[&str]) -> Vec<String> {
 fn exactly_the_named_fields_are_opened() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    let (log, [started, called, ended]) = build(path);
+    let (log, [started, called, ended, approved]) = build(path);
     let cases: &[Case<'_>] = &[
+        (approved, &["call"], &[("call", br#"["send_mail","{}"]"#)]),
         (started, &["request"], &[("request", b"question")]),
         (called, &["arguments/1"], &[("arguments/1", br#"{"to":"bob"}"#)]),
         (ended, &["response.released"], &[("response.released", b"answer")]),
@@ -81,9 +92,9 @@ fn exactly_the_named_fields_are_opened() {
 fn what_cannot_be_disclosed_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    let (log, [started, called, ended]) = build(path);
+    let (log, [started, called, ended, approved]) = build(path);
     let fault = |index, names: &[&str]| disclose(path, index, &fields(names)).unwrap_err();
-    assert!(matches!(fault(99, &[]), DiscloseError::NoRecord { index: 99, size: 7 }));
+    assert!(matches!(fault(99, &[]), DiscloseError::NoRecord { index: 99, size: 8 }));
     let told = fault(called, &["arguments/0"]).to_string();
     assert_eq!(told, "the toolcall record 5 has no field `arguments/0`; it has `arguments/1`");
     let told = fault(0, &["request"]).to_string();
@@ -92,9 +103,12 @@ fn what_cannot_be_disclosed_says_why() {
     let day: Day = "2026-11-18".parse().unwrap();
     let erase = Erase { tenant: None, from: day, to: day, reason: "asked".to_owned(), today: true };
     log.erase(&erase).unwrap();
-    for (index, field) in
-        [(started, "request"), (called, "arguments/1"), (ended, "response.released")]
-    {
+    for (index, field) in [
+        (started, "request"),
+        (called, "arguments/1"),
+        (ended, "response.released"),
+        (approved, "call"),
+    ] {
         assert!(matches!(fault(index, &[field]), DiscloseError::Erased(on) if on == day));
         let still = disclose(path, index, &[]).unwrap();
         assert_eq!(still.erased, Some(day));

@@ -1,10 +1,11 @@
 //! Where fuzzing starts: the published vectors, a small real log, and the
 //! attacks that somebody thought of.
 
+use crate::commit::Commitment;
 use crate::hash::Hash;
 use crate::record::{
-    Anchor, Boot, Close, CommitmentDocument, Config, Encoded, Erasure, Heartbeat, Intent,
-    KeyChange, Outcome, Record, RouteCounters, Statement, TestRun, ToolCall,
+    Anchor, ApprovalDecision, Boot, Close, CommitmentDocument, Config, Encoded, Erasure, Heartbeat,
+    Intent, KeyChange, Outcome, Record, RecordVerdict, RouteCounters, Statement, TestRun, ToolCall,
 };
 use crate::testing;
 use crate::wal::{Reader, SegmentName};
@@ -150,6 +151,12 @@ fn written(record: Record) -> Vec<u8> {
 fn records() -> Vec<Vec<u8>> {
     let exchange = testing::exchange(1);
     let call = ToolCall { exchange: exchange.clone(), tool: "t".to_owned(), ..ToolCall::default() };
+    let held = ToolCall {
+        approval: Some(exchange.clone()),
+        approved: Some(Commitment([6; 32])),
+        verdict: RecordVerdict::Flag,
+        ..call.clone()
+    };
     let bare_intent = Intent { exchange: exchange.clone(), ..Intent::default() };
     let bare_outcome = Outcome { exchange: exchange.clone(), ..Outcome::default() };
     let statement =
@@ -166,6 +173,8 @@ fn records() -> Vec<Vec<u8>> {
         Record::Outcome(Box::new(testing::outcome(&exchange, 5))),
         Record::Outcome(Box::new(bare_outcome)),
         Record::ToolCall(call),
+        Record::ToolCall(held),
+        Record::Approval(Box::new(testing::approval(&exchange, ApprovalDecision::Deny))),
         Record::Test(TestRun::default()),
         Record::Heartbeat(heartbeat),
         Record::Incident(statement.clone()),

@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::record::StatementFault;
+use crate::record::{ApprovalFault, StatementFault};
 use crate::vault::VaultError;
 
 use super::EraseError;
@@ -95,6 +95,9 @@ pub enum AppendError {
     /// A statement that does not hold.
     #[error(transparent)]
     Statement(#[from] StatementFault),
+    /// An approval that does not hold, for this log or any more.
+    #[error(transparent)]
+    Approval(#[from] ApprovalFault),
     /// The log has failed and takes nothing more.
     #[error("the log has failed: {0}")]
     Failed(String),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::hash::Hash;
-use crate::record::{EncodeError, Encoded, Record, StatementFault};
+use crate::record::{EncodeError, Encoded, Record};
 use crate::tile::{Entries, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile, split_hashes, tile_root};
 use crate::vault::Vault;
 use crate::wal::SegmentName;
@@ -152,7 +152,7 @@ impl Shared {
                 boot.follows = lock(&self.follows).take();
             }
             // Only what an auditor will believe goes in.
-            _ => self.check_statement(&record)?,
+            _ => self.check_signed(&record)?,
         }
         // Serialised here, in the producer's thread: the sequencer only copies.
         let encoded = encode(record)?;
@@ -179,11 +179,16 @@ impl Shared {
         Ok(Pending::new(receiver))
     }
 
-    fn check_statement(&self, record: &Record) -> Result<(), StatementFault> {
+    /// What somebody signed holds for this log, and now.
+    fn check_signed(&self, record: &Record) -> Result<(), AppendError> {
+        if let Record::Approval(approval) = record {
+            approval.check(&self.origin)?;
+            return Ok(approval.check_time(self.clock.now_micros(), 0)?);
+        }
         let Some((kind, statement)) = record.statement() else { return Ok(()) };
         statement.check(kind, &self.origin)?;
         let size = self.read_tail(|tail| tail.head().size);
-        statement.check_place(size, self.clock.now_micros(), STATEMENT_TOLERANCE)
+        Ok(statement.check_place(size, self.clock.now_micros(), STATEMENT_TOLERANCE)?)
     }
 
     /// Blocks until records wait or the phase changes; what waits is taken

@@ -185,6 +185,35 @@ fn statements_that_do_not_hold_are_refused() {
 }
 
 #[test]
+fn approvals_are_checked_before_they_are_logged() {
+    let disk = SimDisk::default();
+    let clock = StoppedClock::at(NOW);
+    let log = on_disk(&disk, Arc::clone(&clock)).unwrap();
+    begin(&log);
+    let good = approval(&exchange(2), ApprovalDecision::Allow);
+    let append = |approval: &Approval| {
+        let appended = log.append(Record::Approval(Box::new(approval.clone())));
+        appended.and_then(Pending::wait).map(|sealed| sealed.index)
+    };
+    let refused = |approval: &Approval| match append(approval).unwrap_err() {
+        AppendError::Approval(fault) => fault,
+        other => panic!("{other}"),
+    };
+    let denied = Approval { decision: ApprovalDecision::Deny, ..good.clone() };
+    assert_eq!(refused(&denied), ApprovalFault::Signature);
+    let approver = Signer::generate("example.com/approver", [9; 32]).unwrap();
+    let elsewhere = good.clone().signed("example.com/other", &approver).unwrap();
+    assert_eq!(refused(&elsewhere), ApprovalFault::Signature);
+    clock.set(good.expires + 1);
+    assert_eq!(refused(&good), ApprovalFault::Expired);
+    clock.set(good.expires);
+    assert_eq!(append(&good), Ok(4));
+    log.close().unwrap();
+    let report = audit(&disk);
+    assert!(report.is_ok() && report.records["approval"] == 1, "{report:#?}");
+}
+
+#[test]
 fn a_full_queue_refuses() {
     let disk = SimDisk::default();
     let config = LogConfig { queue_records: 0, ..config(Path::new("unused")) };

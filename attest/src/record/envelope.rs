@@ -162,6 +162,7 @@ fn visit(record: &Record, kind: &'static str) -> Result<(Vec<u8>, usize), JsonFa
         Record::Intent(body) => weave::weave(body, kind),
         Record::Outcome(body) => weave::weave(body.as_ref(), kind),
         Record::ToolCall(body) => weave::weave(body, kind),
+        Record::Approval(body) => weave::weave(body.as_ref(), kind),
         Record::Test(body) => weave::weave(body, kind),
         Record::Heartbeat(body) => weave::weave(body, kind),
         Record::Incident(body) | Record::Review(body) | Record::Stop(body) => {
@@ -213,6 +214,7 @@ fn known(kind: &str, bytes: &[u8]) -> Result<Option<Record>, JsonFault> {
         "intent" => Record::Intent(body(bytes)?),
         "outcome" => Record::Outcome(Box::new(body(bytes)?)),
         "toolcall" => Record::ToolCall(body(bytes)?),
+        "approval" => Record::Approval(Box::new(body(bytes)?)),
         "test" => Record::Test(body(bytes)?),
         "heartbeat" => Record::Heartbeat(body(bytes)?),
         "incident" => Record::Incident(body(bytes)?),

@@ -369,9 +369,14 @@ impl Coverage<'_> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolCall {
-    /// The approval statement, where a person gave one.
+    /// The id under which the call was held for a person, where it was; a call
+    /// that passed with one names an `approval` that allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,
+    /// The commitment that the approval is to, made again from this call's name
+    /// and arguments when it passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Commitment>,
     /// Keyed commitment to the arguments: a plain digest could be guessed, and
     /// would outlive an erasure.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,8 +11,11 @@ mod scan;
 
 use std::borrow::Cow;
 
+use crate::commit::Commitment;
+use crate::hash::Digest;
+
 use super::{ConfigInForce, ExchangeKey, MAX_RECORD_BYTES, Record, RecordFault, RecordVerdict};
-use super::{Stored, exchange};
+use super::{Stored, ToolCall, exchange};
 
 /// One record, as far as rules speak of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,7 @@ pub(crate) struct Facts<Route> {
 pub(crate) enum Fact<Route> {
     Intent {
         key: ExchangeKey,
+        principal: PrincipalKey,
         route: Route,
         config: ConfigInForce,
     },
@@ -42,11 +46,50 @@ pub(crate) enum Fact<Route> {
     Call {
         key: ExchangeKey,
         intent: u64,
+        /// What it says of a person's approval, where it passed with one.
+        used: Option<Box<Used>>,
     },
     /// Any other kind that this program knows.
     Other(Box<Record>),
     /// A version or kind that it does not know.
     Unknown,
+}
+
+/// What stands for a principal between the records of one log: the head of its
+/// pseudonym, 96 bits of a keyed hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PrincipalKey([u8; 16]);
+
+impl PrincipalKey {
+    pub(crate) fn of(pseudonym: &str) -> Self {
+        let mut head = [0; 16];
+        for (to, from) in head.iter_mut().zip(pseudonym.bytes()) {
+            *to = from;
+        }
+        Self(head)
+    }
+}
+
+/// An approval as the tool call says that it was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Used {
+    pub(crate) id: ExchangeKey,
+    pub(crate) tool: String,
+    pub(crate) definition: Option<Digest>,
+    pub(crate) approved: Option<Commitment>,
+}
+
+impl Used {
+    /// What a call that passed says; one that did not pass used nothing.
+    fn of(call: ToolCall) -> Option<Box<Self>> {
+        use RecordVerdict::{Allow, Flag, Redact};
+        let passed = matches!(call.verdict, Allow | Flag | Redact);
+        let (tool, definition, approved) = (call.tool, call.definition, call.approved);
+        let id = call.approval.as_deref().filter(|_| passed).map(ExchangeKey::of);
+        // A commitment without an id is a use of no approval.
+        let id = id.or(approved.filter(|_| passed).map(|_| ExchangeKey::of("")))?;
+        Some(Box::new(Self { id, tool, definition, approved }))
+    }
 }
 
 impl<'a> Facts<Cow<'a, str>> {
@@ -74,11 +117,13 @@ impl<Route> Facts<Route> {
     /// The same with the route told in another way.
     pub(crate) fn map_route<Other>(self, map: impl FnOnce(Route) -> Other) -> Facts<Other> {
         let fact = match self.fact {
-            Fact::Intent { key, route, config } => Fact::Intent { key, route: map(route), config },
+            Fact::Intent { key, principal, route, config } => {
+                Fact::Intent { key, principal, route: map(route), config }
+            }
             Fact::Outcome { key, intent, verdict, complete, covers } => {
                 Fact::Outcome { key, intent, verdict, complete, covers }
             }
-            Fact::Call { key, intent } => Fact::Call { key, intent },
+            Fact::Call { key, intent, used } => Fact::Call { key, intent, used },
             Fact::Other(record) => Fact::Other(record),
             Fact::Unknown => Fact::Unknown,
         };
@@ -91,6 +136,7 @@ impl From<Stored> for Facts<Cow<'_, str>> {
         let fact = match stored.record {
             Some(Record::Intent(intent)) => Fact::Intent {
                 key: ExchangeKey::of(&intent.exchange),
+                principal: PrincipalKey::of(&intent.principal),
                 config: intent.config,
                 route: Cow::Owned(intent.route),
             },
@@ -101,9 +147,11 @@ impl From<Stored> for Facts<Cow<'_, str>> {
                 complete: outcome.coverage_complete,
                 covers: outcome.covers(),
             },
-            Some(Record::ToolCall(call)) => {
-                Fact::Call { key: ExchangeKey::of(&call.exchange), intent: call.intent }
-            }
+            Some(Record::ToolCall(call)) => Fact::Call {
+                key: ExchangeKey::of(&call.exchange),
+                intent: call.intent,
+                used: Used::of(call),
+            },
             Some(other) => Fact::Other(Box::new(other)),
             None => Fact::Unknown,
         };

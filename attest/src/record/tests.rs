@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::testing::{boot, configured, exchange, intent, outcome};
+use crate::testing::{approval, boot, configured, exchange, intent, outcome};
 
 use super::envelope::uuid7_millis;
 use super::*;
@@ -11,7 +11,8 @@ fn bytes(record: Record, time: u64) -> Vec<u8> {
     out
 }
 
-/// One of each kind, every optional field filled.
+/// One of each kind, every optional field filled; and a tool call that was not
+/// held for a person.
 fn every_kind() -> Vec<Record> {
     let statement = Statement {
         at: 41,
@@ -39,7 +40,8 @@ fn every_kind() -> Vec<Record> {
         ..outcome(&exchange(1), 5)
     };
     let call = ToolCall {
-        approval: Some("statement".to_owned()),
+        approval: Some(exchange(2)),
+        approved: Some(Commitment([6; 32])),
         arguments: Some(Commitment([4; 32])),
         definition: Some(Digest::of(b"tool")),
         exchange: exchange(1),
@@ -58,7 +60,9 @@ fn every_kind() -> Vec<Record> {
         Record::Commitment(CommitmentDocument { id: "acme".to_owned(), ..Default::default() }),
         Record::Intent(full_intent),
         Record::Outcome(Box::new(full_outcome)),
+        Record::ToolCall(ToolCall { approval: None, approved: None, ..call.clone() }),
         Record::ToolCall(call),
+        Record::Approval(Box::new(approval(&exchange(2), ApprovalDecision::Allow))),
         Record::Test(TestRun {
             counts: [("injection".to_owned(), TestCount { passed: 1, total: 2 })].into(),
             ..TestRun::default()
@@ -235,7 +239,12 @@ fn ids_of_exchanges() {
 
 /// The records that the scanner must not leave to the slow reader.
 fn plain(record: &Record) -> bool {
-    matches!(record, Record::Intent(_) | Record::Outcome(_) | Record::ToolCall(_))
+    match record {
+        Record::Intent(_) | Record::Outcome(_) => true,
+        // One that was held for a person is rare.
+        Record::ToolCall(call) => call.approval.is_none() && call.approved.is_none(),
+        _ => false,
+    }
 }
 
 #[test]

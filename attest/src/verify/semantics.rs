@@ -1,19 +1,22 @@
 //! The rules between records, judged in memory that does not grow with the
 //! log: one outcome for each intent, configuration before its use, heartbeats
-//! that add up, clocks that never run back.
+//! that add up, clocks that never run back, one call for each approval.
 
+mod approvals;
 mod keys;
 
 use std::collections::BTreeMap;
 
+use crate::hash::Digest;
 use crate::record::{
-    ConfigInForce, ConfigOf, ExchangeKey, Fact, Facts, Heartbeat, Record, RecordVerdict,
-    RouteCounters, Statement, StatementKind,
+    Approval, ConfigInForce, ConfigOf, ExchangeKey, Fact, Facts, Heartbeat, PrincipalKey, Record,
+    RecordVerdict, RouteCounters, Statement, StatementKind, Used,
 };
 use crate::wal::SegmentHeader;
 
 use super::report::{FaultKind, Faults, Report};
 
+use approvals::{Approvals, Caller, LATENESS, Misuse};
 use keys::KeyHistory;
 
 /// An intent that waits for its outcome.
@@ -21,6 +24,9 @@ use keys::KeyHistory;
 struct Open {
     key: ExchangeKey,
     time: u64,
+    principal: PrincipalKey,
+    /// Index of the bundle in force.
+    policy: u64,
     /// Its route's place, where it is counted.
     route: Option<usize>,
 }
@@ -53,7 +59,7 @@ pub(super) struct Semantics {
     intents: u64,
     outcomes: u64,
     open: BTreeMap<u64, Open>,
-    configs: BTreeMap<u64, ConfigOf>,
+    configs: BTreeMap<u64, (ConfigOf, Digest)>,
     /// What was in force last, and is declared.
     in_force: Option<ConfigInForce>,
     /// The places of routes, by their names.
@@ -62,6 +68,7 @@ pub(super) struct Semantics {
     calls: u64,
     verdicts: BTreeMap<RecordVerdict, u64>,
     keys: KeyHistory,
+    approvals: Approvals,
     report: Report,
     unknown_told: bool,
 }
@@ -96,8 +103,14 @@ impl Semantics {
         }
         match &facts.fact {
             Fact::Unknown => self.unknown(index, faults),
-            Fact::Intent { key, route, config } => {
-                let open = Open { key: *key, time: facts.time, route: self.route(route.as_ref()) };
+            Fact::Intent { key, principal, route, config } => {
+                let open = Open {
+                    key: *key,
+                    time: facts.time,
+                    principal: *principal,
+                    policy: config.policy,
+                    route: self.route(route.as_ref()),
+                };
                 self.intent(index, open, *config, faults);
             }
             Fact::Outcome { key, intent, verdict, complete, covers } => {
@@ -112,8 +125,11 @@ impl Semantics {
                     self.report.coverage_incomplete += 1;
                 }
             }
-            Fact::Call { key, intent } => {
+            Fact::Call { key, intent, used } => {
                 self.calls += 1;
+                if let Some(used) = used {
+                    self.used(index, *intent, used, faults);
+                }
                 if self.open.get(intent).is_none_or(|open| open.key != *key) {
                     let what = "the tool call belongs to no open intent";
                     faults.add(Some(index), unless(self.report.unknown, FaultKind::Tampered), what);
@@ -135,8 +151,9 @@ impl Semantics {
                     self.configs.pop_first();
                     self.in_force = None;
                 }
-                self.configs.insert(index, config.of);
+                self.configs.insert(index, (config.of, config.digest));
             }
+            Record::Approval(approval) => self.approval(index, approval, keys, faults),
             Record::Key(change) => self.keys.changed(index, change, faults),
             Record::Erasure(erasure) => {
                 self.report.erased = self.report.erased.saturating_add(erasure.count);
@@ -170,17 +187,58 @@ impl Semantics {
         keys: &[String],
         faults: &mut Faults,
     ) {
-        // Without a checkpoint that holds, which is a fault of its own, any log
-        // of the policy may be meant.
-        let named = keys.iter().filter_map(|key| key.split('+').next());
-        let origin = Some(self.origin.as_str()).filter(|origin| !origin.is_empty());
-        let mut origins = named.filter(|name| origin.is_none_or(|origin| origin == *name));
-        let signed = origins.find(|origin| statement.check(kind, origin).is_ok());
+        let signed = self.origin_where(keys, |origin| statement.check(kind, origin).is_ok());
         let held = statement
             .check(kind, signed.unwrap_or(&self.origin))
             .and_then(|()| statement.check_place(index, self.time, STATEMENT_TOLERANCE));
         if let Err(fault) = held {
             faults.add(Some(index), FaultKind::Tampered, fault.to_string());
+        }
+    }
+
+    /// The origin of this log for which `holds` is true. Without a checkpoint
+    /// that holds, which is a fault of its own, any log of the policy may be
+    /// meant.
+    fn origin_where<'a>(
+        &self,
+        keys: &'a [String],
+        holds: impl Fn(&str) -> bool,
+    ) -> Option<&'a str> {
+        let named = keys.iter().filter_map(|key| key.split('+').next());
+        let origin = Some(self.origin.as_str()).filter(|origin| !origin.is_empty());
+        let mut origins = named.filter(|name| origin.is_none_or(|origin| origin == *name));
+        origins.find(|origin| holds(origin))
+    }
+
+    /// An approval is its approver's, of its time, and the only one of its call.
+    fn approval(&mut self, index: u64, approval: &Approval, keys: &[String], faults: &mut Faults) {
+        let signed = self.origin_where(keys, |origin| approval.check(origin).is_ok());
+        let held = approval
+            .check(signed.unwrap_or(&self.origin))
+            .and_then(|()| approval.check_time(self.time, LATENESS));
+        if let Err(fault) = held {
+            faults.add(Some(index), FaultKind::Tampered, fault.to_string());
+            return;
+        }
+        if let Err(what) = self.approvals.give(approval, self.time) {
+            faults.add(Some(index), FaultKind::Tampered, what);
+        }
+    }
+
+    /// A call that passed with an approval. Whether it belongs to its intent is
+    /// another question.
+    fn used(&mut self, index: u64, intent: u64, used: &Used, faults: &mut Faults) {
+        let Some(open) = self.open.get(&intent) else { return };
+        let bundle = self.configs.get(&open.policy).map(|(_, digest)| *digest);
+        let caller = Caller { principal: open.principal, bundle };
+        match self.approvals.used(used, caller, self.time) {
+            Ok(()) => {}
+            Err(Misuse::Wrong(what)) => faults.add(Some(index), FaultKind::Tampered, what),
+            Err(Misuse::Missing) => {
+                let what = "the tool call passed with an approval that no record before it gives";
+                let unknown = self.report.unknown + u64::from(self.approvals.has_forgotten());
+                faults.add(Some(index), unless(unknown, FaultKind::Tampered), what);
+            }
         }
     }
 
@@ -275,7 +333,7 @@ impl Semantics {
             (Some(config.settings), ConfigOf::Settings),
         ];
         for (at, of) in named {
-            if at.is_some_and(|at| self.configs.get(&at) != Some(&of)) {
+            if at.is_some_and(|at| self.configs.get(&at).is_none_or(|(is, _)| *is != of)) {
                 let what = "it names a configuration that no record before it declares";
                 faults.add(Some(index), unless(self.report.unknown, FaultKind::Tampered), what);
                 declared = false;

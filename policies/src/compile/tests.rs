@@ -1,5 +1,7 @@
 //! Bundles that compile, and what is said of those that do not.
 
+mod lexicon;
+
 use serde::Deserialize;
 
 use crate::*;
@@ -73,17 +75,36 @@ fn every_fault_is_told_where_it_stands() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The shipped bundle compiles without a warning and passes its own examples.
+/// The shipped bundles compile without a warning, pass their own examples, and
+/// show as many texts that only look like attacks as attacks.
 #[test]
-fn the_baseline_is_good_and_its_examples_pass() {
-    let compiled = Bundle::compile(&Source::baseline()).unwrap();
-    assert!(compiled.warnings.is_empty(), "{:?}", compiled.warnings);
-    let report = compiled.bundle.test();
-    let failed: Vec<_> = report.cases.iter().filter(|case| !case.faults.is_empty()).collect();
-    assert!(failed.is_empty(), "{failed:#?}");
-    let allowed = report.cases.iter().filter(|case| case.expected == Verdict::Allow).count();
-    let stopped = report.cases.iter().filter(|case| case.expected == Verdict::Block).count();
-    assert!(allowed >= stopped && stopped >= 30, "{allowed} benign, {stopped} attacks");
+fn every_shipped_bundle_is_good_and_its_examples_pass() {
+    for name in Source::builtins() {
+        let compiled = Bundle::compile(&Source::builtin(name).unwrap()).unwrap();
+        assert!(compiled.warnings.is_empty(), "{name} {:?}", compiled.warnings);
+        let report = compiled.bundle.test();
+        let failed: Vec<_> = report.cases.iter().filter(|case| !case.faults.is_empty()).collect();
+        assert!(failed.is_empty(), "{name} {failed:#?}");
+        let count = |test: fn(Verdict) -> bool| {
+            report.cases.iter().filter(|case| test(case.expected)).count()
+        };
+        let (let_through, stopped) =
+            (count(|verdict| verdict <= Verdict::Flag), count(|verdict| verdict > Verdict::Flag));
+        assert!(let_through >= stopped, "{name}: {let_through} benign, {stopped} attacks");
+        assert!(report.cases.len() >= 60, "{name} has few examples");
+    }
+}
+
+/// All of them together are one bundle: no two things have one name.
+#[test]
+fn the_shipped_bundles_go_together() {
+    let mut source = Source::new();
+    let names: Vec<String> = Source::builtins().map(|name| format!("\"{name}\"")).collect();
+    let manifest =
+        format!("version = 1\nname = \"all\"\nrelease = \"1\"\nimports = [{}]\n", names.join(", "));
+    source.insert("bundle.toml", manifest.into_bytes());
+    let compiled = Bundle::compile(&source).unwrap();
+    assert!(compiled.bundle.pattern_count() > 500);
 }
 
 /// Whatever an example says, its stream says the same however it is cut.
@@ -91,7 +112,7 @@ fn the_baseline_is_good_and_its_examples_pass() {
 fn the_baseline_streams_as_it_screens() {
     let bundle = Bundle::compile(&Source::baseline()).unwrap().bundle;
     for channel in [Channel::User, Channel::ToolResult, Channel::Assistant] {
-        for text in example_texts() {
+        for text in example_texts(&Source::baseline()) {
             let segment = Segment {
                 index: 0,
                 pointer: "",
@@ -117,8 +138,7 @@ fn the_baseline_streams_as_it_screens() {
     }
 }
 
-fn example_texts() -> Vec<String> {
-    let source = Source::baseline();
+fn example_texts(source: &Source) -> Vec<String> {
     let mut texts = Vec::new();
     for (path, bytes) in source.files().filter(|(path, _)| path.starts_with("examples/")) {
         let table: toml::Table = toml::from_str(std::str::from_utf8(bytes).unwrap()).unwrap();

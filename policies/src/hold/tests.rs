@@ -10,6 +10,8 @@ use regex_automata::{
     dfa::{Automaton as _, OverlappingState, dense},
 };
 
+mod lexicon;
+
 use super::*;
 use crate::{
     engine::{Decoding, Label, Rule},

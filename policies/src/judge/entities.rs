@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use serde_json::Value;
 
+use super::origin::Origins;
 use crate::{
     event::{Call, Event, Principal, PrincipalKind, Resource},
     labels::Labels,
@@ -86,6 +87,7 @@ pub(crate) fn cast(
     labels: &Labels,
     event: &Event<'_>,
     with_call: bool,
+    origins: &mut Option<Origins<'_>>,
 ) -> Result<Cast, Unjudgeable> {
     let principal = uid(types.of(event.principal.kind), &event.principal.id);
     let mut entities = vec![principal_entity(types, &principal, attributes, event.principal)?];
@@ -104,7 +106,7 @@ pub(crate) fn cast(
     let mut call = None;
     if with_call {
         let id = uid(&types.call, "call");
-        entities.push(call_entity(&id, event.call)?);
+        entities.push(call_entity(&id, event.call, origins)?);
         call = Some(id);
     }
     Ok(Cast { principal, resource, call, entities })
@@ -261,7 +263,11 @@ impl Arguments {
     }
 }
 
-fn call_entity(id: &EntityUid, call: Option<Call<'_>>) -> Result<Entity, Unjudgeable> {
+fn call_entity(
+    id: &EntityUid,
+    call: Option<Call<'_>>,
+    origins: &mut Option<Origins<'_>>,
+) -> Result<Entity, Unjudgeable> {
     let (name, arguments) = match call {
         Some(call) => (call.name, Arguments::of(call.arguments).ok_or(Unjudgeable::Arguments)?),
         None => ("", Arguments::default()),
@@ -270,6 +276,7 @@ fn call_entity(id: &EntityUid, call: Option<Call<'_>>) -> Result<Entity, Unjudge
         .paths
         .into_iter()
         .map(|(path, argument)| {
+            let origin = origins.as_mut().map(|origins| origins.fields(&argument.all));
             let all = argument.all.into_iter().map(RestrictedExpression::new_string);
             let mut fields = vec![
                 ("all".to_owned(), RestrictedExpression::new_set(all)),
@@ -278,6 +285,7 @@ fn call_entity(id: &EntityUid, call: Option<Call<'_>>) -> Result<Entity, Unjudge
             if let Some(number) = argument.number {
                 fields.push(("number".to_owned(), RestrictedExpression::new_long(number)));
             }
+            fields.extend(origin.into_iter().flatten());
             let record =
                 RestrictedExpression::new_record(fields).map_err(|_| Unjudgeable::Entity)?;
             Ok((path, record))
@@ -288,7 +296,11 @@ fn call_entity(id: &EntityUid, call: Option<Call<'_>>) -> Result<Entity, Unjudge
 }
 
 /// What policies know as `context`.
-pub(crate) fn context(event: &Event<'_>, call: Option<EntityUid>) -> Result<Context, Unjudgeable> {
+pub(crate) fn context(
+    event: &Event<'_>,
+    call: Option<EntityUid>,
+    origins: Vec<(String, RestrictedExpression)>,
+) -> Result<Context, Unjudgeable> {
     let mut by_category: BTreeMap<&str, (i64, i64, i64)> = BTreeMap::new();
     for finding in event.findings {
         let entry = by_category.entry(&finding.category).or_insert((0, 0, 0));
@@ -314,6 +326,7 @@ pub(crate) fn context(event: &Event<'_>, call: Option<EntityUid>) -> Result<Cont
         ("findings".to_owned(), record(findings)?),
         ("labels".to_owned(), RestrictedExpression::new_set(labels)),
     ];
+    pairs.extend(origins);
     if let Some(call) = call {
         pairs.push(("call".to_owned(), RestrictedExpression::new_entity_uid(call)));
     }

@@ -263,7 +263,10 @@ impl Names {
                 for (operator, operands) in members {
                     let asked = operands.pointer("/left/./attr").and_then(|attr| attr.as_str());
                     match (operator.as_str(), asked) {
-                        ("contains" | "containsAll" | "containsAny", Some("labels")) => {
+                        (
+                            "contains" | "containsAll" | "containsAny",
+                            Some("labels" | "carries"),
+                        ) => {
                             let right = operands.get("right");
                             texts(right.unwrap_or(&serde_json::Value::Null), &mut self.labels);
                         }

@@ -58,6 +58,7 @@ fn groups(action: Action) -> &'static str {
 pub(crate) fn text(
     attributes: &BTreeMap<String, AttributeKind>,
     categories: &BTreeSet<String>,
+    roles: &BTreeSet<&str>,
 ) -> String {
     let mut shape = String::from("\"id\": String, \"tenant\": String");
     for (name, kind) in attributes {
@@ -68,6 +69,10 @@ pub(crate) fn text(
     for category in categories {
         let _ = write!(findings, "\"{category}\"?: Finding, ");
     }
+    let mut playing = String::new();
+    for role in roles {
+        let _ = write!(playing, "\"{role}\"?: Argument, ");
+    }
     let mut out = format!(
         "entity Team in [Team] = {{ {shape} }};\n\
          entity User in [Team] = {{ {shape} }};\n\
@@ -77,12 +82,19 @@ pub(crate) fn text(
          entity Tool in [ToolGroup] = {{ \"name\": String }};\n\
          type Finding = {{ score: Long, severity: Long, count: Long }};\n\
          type Findings = {{ {findings} }};\n\
-         type Argument = {{ all: Set<String>, text?: String, number?: Long }};\n\
+         type Argument = {{ all: Set<String>, text?: String, number?: Long, labels: Set<String>, \
+         unnamed: Set<String>, unknown: Set<String>, unreferred: Set<String>, \
+         composed: Set<String>, quoted: Set<String> }};\n\
+         type Roles = {{ {playing} }};\n\
          entity Call = {{ \"name\": String }} tags Argument;\n\
          action Input, Output;\n"
     );
     for action in Action::ALL {
-        let call = if action == Action::CallTool { ", call: Call" } else { "" };
+        let call = if action == Action::CallTool {
+            ", call: Call, roles: Roles, carries: Set<String>"
+        } else {
+            ""
+        };
         let resources: Vec<&str> =
             applies_to(action).iter().map(|resource| resource.as_str()).collect();
         let _ = writeln!(

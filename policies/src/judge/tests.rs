@@ -46,7 +46,9 @@ fn finding(category: &str, severity: Severity) -> Finding {
 }
 
 fn trace(labels: &[&str]) -> Trace {
-    serde_json::from_value(json!({ "labels": labels })).unwrap()
+    let mut trace = Trace::default();
+    labels.iter().for_each(|label| trace.add(label));
+    trace
 }
 
 fn principal(attributes: Value) -> Principal {
@@ -255,10 +257,7 @@ fn labels_come_from_their_sources() {
     assert!(see(Channel::User, None, "hello").is_empty());
     assert_eq!(see(Channel::ToolResult, None, "5"), ["untrusted"]);
     assert_eq!(see(Channel::User, None, "my pii"), ["pii", "untrusted"]);
-    let stored = serde_json::to_string(&trace).unwrap();
-    assert_eq!(serde_json::from_str::<Trace>(&stored).unwrap(), trace);
-    let many: Vec<String> = (0..=crate::limits::LABELS).map(|n| format!("l{n}")).collect();
-    assert!(serde_json::from_value::<Trace>(json!({ "labels": many })).is_err());
+    assert_eq!(Trace::from_bytes(&trace.to_bytes()).unwrap(), trace);
 }
 
 #[test]

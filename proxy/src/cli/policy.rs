@@ -27,7 +27,7 @@ pub(super) enum Policy {
 /// Which bundle.
 #[derive(Debug, Args)]
 pub(super) struct Which {
-    /// `builtin:baseline`, or a directory.
+    /// `builtin:NAME` of a bundle that ships, or a directory.
     bundle: String,
     /// One JSON object.
     #[arg(long)]

@@ -37,7 +37,7 @@ pub(super) struct Scan {
     /// Detectors and models of this configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// This bundle instead: `builtin:baseline` or a directory.
+    /// This bundle instead: `builtin:NAME` of one that ships, or a directory.
     #[arg(long, value_name = "DIR")]
     bundle: Option<String>,
     /// Texts at once; the number of cores when it is left out.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use troth_policies::{Principal, PrincipalKind};
+use troth_policies::{Principal, PrincipalKind, Source};
 
 use super::{
     Admin, Classifiers, Commit, Config, ConfigFaults, Credential, Known, Listen, LogSettings, Mode,
@@ -211,8 +211,15 @@ impl Reader<'_> {
             None => Place::Builtin,
             Some(name) if name == builtin => Place::Builtin,
             Some(name) if name.starts_with("builtin:") => {
+                let mut others: Vec<&str> = vec![builtin];
+                if at == "policy.bundle" {
+                    others.extend(Source::builtins().filter(|known| *known != builtin));
+                    if let Some(known) = Source::builtins().find(|known| *known == name) {
+                        return Place::Shipped(known);
+                    }
+                }
                 self.fault(at, format!("nothing built in is called `{}`", cut(name)), {
-                    format!("`{builtin}`, or a directory")
+                    format!("`{}`, or a directory", others.join("`, `"))
                 });
                 Place::Builtin
             }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::json::MAX_INTEGER;
 
 use super::exchange::{Coverage, Seen, Total};
-use super::{ConfigInForce, ExchangeKey, Fact, Facts, RecordVerdict};
+use super::{ConfigInForce, ExchangeKey, Fact, Facts, PrincipalKey, RecordVerdict};
 
 /// The facts of an intent, outcome or tool call; nothing where the text is
 /// anything else.
@@ -42,7 +42,7 @@ fn intent<'a>(scan: &mut Scan<'a>) -> Option<Facts<Cow<'a, str>>> {
     scan.optional("\"model\":", Scan::text)?;
     scan.optional("\"overlap\":", |scan| scan.literal("true"))?;
     scan.optional("\"parent\":", Scan::text)?;
-    scan.field("\"principal\":")?.text()?;
+    let principal = PrincipalKey::of(scan.field("\"principal\":")?.text()?);
     scan.optional("\"request\":", Scan::bytes32)?;
     let route = scan.field("\"route\":")?.text()?;
     scan.optional("\"session\":", Scan::text)?;
@@ -52,7 +52,7 @@ fn intent<'a>(scan: &mut Scan<'a>) -> Option<Facts<Cow<'a, str>>> {
     scan.field("\"upstream\":")?.text()?;
     scan.field("\"v\":1")?;
     let key = ExchangeKey::of(exchange);
-    Some(Facts { time, fact: Fact::Intent { key, route: Cow::Borrowed(route), config } })
+    Some(Facts { time, fact: Fact::Intent { key, principal, route: Cow::Borrowed(route), config } })
 }
 
 fn outcome<'a>(scan: &mut Scan<'a>) -> Option<Facts<Cow<'a, str>>> {
@@ -142,8 +142,8 @@ fn detector(scan: &mut Scan<'_>) -> Option<()> {
     Some(())
 }
 
+/// One that was never held for a person; the others are rare.
 fn call<'a>(scan: &mut Scan<'a>) -> Option<Facts<Cow<'a, str>>> {
-    scan.optional("\"approval\":", Scan::text)?;
     scan.optional("\"arguments\":", Scan::bytes32)?;
     scan.optional("\"definition\":", Scan::bytes32)?;
     let exchange = scan.field("\"exchange\":")?.text()?;
@@ -155,7 +155,7 @@ fn call<'a>(scan: &mut Scan<'a>) -> Option<Facts<Cow<'a, str>>> {
     scan.field("\"tool\":")?.text()?;
     scan.field("\"v\":1")?;
     scan.field("\"verdict\":")?.verdict()?;
-    Some(Facts { time, fact: Fact::Call { key: ExchangeKey::of(exchange), intent } })
+    Some(Facts { time, fact: Fact::Call { key: ExchangeKey::of(exchange), intent, used: None } })
 }
 
 /// A place in the text. Every method moves past what it expects, or gives

@@ -272,3 +272,144 @@ fn statements_are_their_signatories() {
         assert!(told.eq(expected), "{what}: {:?}", report.faults);
     }
 }
+
+/// What stands between the intent at index 4 and the close, after a good
+/// approval at 5 unless it says otherwise; and the index of the fault.
+#[test]
+fn one_approval_lets_one_call_pass() {
+    let minutes = 60_000_000;
+    let held = exchange(7);
+    let given = |change: fn(&mut Approval)| {
+        let mut approval = approval(&exchange(7), ApprovalDecision::Allow);
+        change(&mut approval);
+        let approver = Signer::generate("example.com/approver", [9; 32]).unwrap();
+        Record::Approval(Box::new(approval.signed("example.com/guard-log", &approver).unwrap()))
+    };
+    let good = || given(|_| {});
+    let forged = |change: fn(&mut Approval)| {
+        let mut approval = approval(&exchange(7), ApprovalDecision::Allow);
+        change(&mut approval);
+        Record::Approval(Box::new(approval))
+    };
+    let call = |number, change: fn(&mut ToolCall)| {
+        let mut call = ToolCall {
+            approval: Some(held.clone()),
+            approved: Some(Commitment([6; 32])),
+            definition: Some(Digest::of(b"tool")),
+            exchange: exchange(1),
+            intent: 4,
+            number,
+            tool: "send_mail".to_owned(),
+            verdict: RecordVerdict::Flag,
+            ..ToolCall::default()
+        };
+        change(&mut call);
+        Record::ToolCall(call)
+    };
+    let passes = || call(0, |_| {});
+    let expired = |a: &mut Approval| a.expires = NOW - 11 * 60_000_000;
+    let cases: Vec<(&str, Vec<Record>, Option<u64>)> = vec![
+        ("used once", vec![good(), passes()], None),
+        ("never used", vec![good()], None),
+        (
+            "used as another verdict",
+            vec![good(), call(0, |c| c.verdict = RecordVerdict::Redact)],
+            None,
+        ),
+        ("held, and given up", vec![call(0, |c| c.verdict = RecordVerdict::Approve)], None),
+        (
+            "denied, and stopped",
+            vec![
+                given(|a| a.decision = ApprovalDecision::Deny),
+                call(0, |c| c.verdict = RecordVerdict::Block),
+            ],
+            None,
+        ),
+        (
+            "given late, within the tolerance of clocks",
+            vec![given(|a| a.expires = NOW - 9 * 60_000_000), passes()],
+            None,
+        ),
+        ("used twice", vec![good(), passes(), call(1, |_| {})], Some(7)),
+        (
+            "used twice, the second time for another call",
+            vec![good(), passes(), call(1, |c| c.approved = Some(Commitment([7; 32])))],
+            Some(7),
+        ),
+        ("given after it was used", vec![passes(), good()], Some(5)),
+        ("not given at all", vec![passes()], Some(5)),
+        ("no id", vec![good(), call(0, |c| c.approval = None)], Some(6)),
+        ("of another id", vec![good(), call(0, |c| c.approval = Some(exchange(8)))], Some(6)),
+        (
+            "denied, and passed",
+            vec![given(|a| a.decision = ApprovalDecision::Deny), passes()],
+            Some(6),
+        ),
+        (
+            "denied, then allowed",
+            vec![given(|a| a.decision = ApprovalDecision::Deny), good()],
+            Some(6),
+        ),
+        ("given twice", vec![good(), good()], Some(6)),
+        ("another tool", vec![good(), call(0, |c| c.tool = "send_money".to_owned())], Some(6)),
+        ("another definition", vec![good(), call(0, |c| c.definition = None)], Some(6)),
+        (
+            "other arguments",
+            vec![good(), call(0, |c| c.approved = Some(Commitment([7; 32])))],
+            Some(6),
+        ),
+        ("no arguments", vec![good(), call(0, |c| c.approved = None)], Some(6)),
+        (
+            "another principal's",
+            vec![given(|a| a.principal = "b3RoZXI".to_owned()), passes()],
+            Some(6),
+        ),
+        ("under another bundle", vec![given(|a| a.bundle = Digest::of(b"old")), passes()], Some(6)),
+        ("recorded after it had expired", vec![given(expired)], Some(5)),
+        (
+            "signed by another key",
+            vec![forged(|a| a.key = signer().verifier().to_string()), passes()],
+            Some(5),
+        ),
+        ("no key", vec![forged(|a| a.key.clear())], Some(5)),
+        ("no signature", vec![forged(|a| a.signature.clear())], Some(5)),
+        ("another call than was signed", vec![forged(|a| a.call = Commitment([7; 32]))], Some(5)),
+        (
+            "another principal than was signed",
+            vec![forged(|a| a.principal = "b3RoZXI".to_owned())],
+            Some(5),
+        ),
+        ("a longer time than was signed", vec![forged(|a| a.expires += 1)], Some(5)),
+        (
+            "the other decision than was signed",
+            vec![forged(|a| a.decision = ApprovalDecision::Deny)],
+            Some(5),
+        ),
+    ];
+    for (what, between, at) in cases {
+        let mut records = preamble();
+        records.push(started(1));
+        records.extend(between);
+        records.push(ended(1, 4));
+        let stamped: Vec<(Record, u64)> = records.into_iter().zip(NOW..).collect();
+        let report = report(&signed(&stamped));
+        let told: Vec<_> = report.faults.iter().map(|fault| (fault.index, fault.kind)).collect();
+        let first = told.first().copied();
+        assert_eq!(
+            first,
+            at.map(|at| (Some(at), FaultKind::Tampered)),
+            "{what}: {:?}",
+            report.faults
+        );
+        assert_eq!(report.exit_code, u8::from(at.is_some()), "{what}");
+    }
+    // The use of an approval lies after its end, but not by more than a log may be late.
+    for (late, code) in [(9 * minutes, 0), (11 * minutes, 1)] {
+        let Record::Approval(approval) = good() else { panic!() };
+        let mut stamped: Vec<(Record, u64)> = preamble().into_iter().zip(NOW..).collect();
+        stamped.extend([(started(1), NOW + 5), (good(), NOW + 6)]);
+        stamped
+            .extend([(passes(), approval.expires + late), (ended(1, 4), approval.expires + late)]);
+        assert_eq!(report(&signed(&stamped)).exit_code, code, "{late}");
+    }
+}

@@ -23,7 +23,7 @@ use crate::{
   troth policy explain ./bundle --action tool-result --tool read_email < mail.txt
   troth policy explain ./bundle --text '...' --score injection=930000 --json")]
 pub(in crate::cli) struct Explain {
-    /// `builtin:baseline`, or a directory.
+    /// `builtin:NAME` of a bundle that ships, or a directory.
     bundle: String,
     /// The text; standard input when it is left out.
     #[arg(long)]

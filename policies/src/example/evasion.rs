@@ -1,0 +1,367 @@
+//! What is caught plain is caught evaded: every attack of every shipped bundle's
+//! examples, through the rows of the evasion matrix, alone and in pairs, whole
+//! and streamed in random pieces.
+//!
+//! `make test` takes a sample by a seed; `make evasion` runs all of it and
+//! prints the share that is caught by row. An evaded attack counts as caught
+//! when its verdict is at least as strong as the plain one's.
+
+mod random;
+mod rows;
+
+use std::{collections::BTreeMap, fmt::Write as _, io::Write as _};
+
+use serde::Deserialize;
+
+use self::{
+    random::Random,
+    rows::{Kind, ROWS, Row},
+};
+use super::*;
+use crate::{
+    event::Event,
+    finding::{Finding, Severity},
+    segment::Channel,
+};
+
+/// What the texts of a category are. One that can block and is not listed here
+/// fails the tests; `None` is what is itself an evasion.
+const KINDS: &[(&str, Option<Kind>)] = &[
+    ("account", Some(Kind::Exact)),
+    ("credentials", Some(Kind::Code)),
+    ("deserialisation", Some(Kind::Code)),
+    ("destructive", Some(Kind::Code)),
+    ("execution", Some(Kind::Code)),
+    ("exfiltration", Some(Kind::Address)),
+    ("extraction", Some(Kind::Words)),
+    ("hidden", None),
+    ("injection", Some(Kind::Words)),
+    ("jailbreak", Some(Kind::Words)),
+    ("persistence", Some(Kind::Code)),
+    ("pii", Some(Kind::Exact)),
+    ("secret", Some(Kind::Exact)),
+    ("secret_suspected", Some(Kind::Exact)),
+    ("seed_phrase", Some(Kind::Exact)),
+    ("sql", Some(Kind::Code)),
+    ("ssrf", Some(Kind::Code)),
+    ("tampering", Some(Kind::Code)),
+    ("template", Some(Kind::Code)),
+    ("traversal", Some(Kind::Code)),
+    ("wallet", Some(Kind::Exact)),
+];
+
+/// Rows that no view undoes yet, with what is missing. They are run and
+/// printed by `make evasion` and do not count for the share that must be caught.
+const UNSEEN: &[(&str, &str)] = &[
+    ("leet", "no view reads digits as letters"),
+    ("spaced", "no view joins letters that stand apart"),
+    ("dotted", "no view joins letters that stand apart"),
+    ("deletion", "no view applies backspaces"),
+    ("upside-down", "no view reads backwards"),
+    ("smuggled", "no view reads bytes out of variation selectors"),
+    ("base32", "no view decodes base32"),
+    ("rot13", "no view turns letters"),
+];
+
+/// An attack that a bundle catches.
+struct Attack<'b> {
+    bundle: &'b Bundle,
+    example: &'b Example,
+    kind: Kind,
+    plain: Verdict,
+    trace: Trace,
+}
+
+impl Attack<'_> {
+    fn name(&self) -> String {
+        format!("{} {}", self.bundle.name(), self.example.raw.id.get_ref())
+    }
+
+    /// Whether the text is caught whole, and streamed in random pieces.
+    fn caught(&self, text: &str, random: &mut Random) -> [bool; 2] {
+        let raw = &self.example.raw;
+        let segment = segment(0, raw.surface, raw.tool.as_deref(), text);
+        let whole = self.bundle.screen(&segment).findings;
+        let streamed = streamed(self.bundle, segment.channel, text, random);
+        [whole, streamed].map(|findings| {
+            verdict(self.bundle, self.example, &self.trace, &segment, &findings) >= self.plain
+        })
+    }
+}
+
+fn streamed(bundle: &Bundle, channel: Channel, text: &str, random: &mut Random) -> Vec<Finding> {
+    let mut hold = bundle.hold(channel);
+    let (mut findings, mut piece) = (Vec::new(), String::new());
+    let mut left = 1 + random.below(12);
+    for c in text.chars() {
+        piece.push(c);
+        left -= 1;
+        if left == 0 {
+            findings.extend(hold.push(&piece).findings);
+            piece.clear();
+            left = 1 + random.below(12);
+        }
+    }
+    findings.extend(hold.push(&piece).findings);
+    findings.extend(hold.finish().findings);
+    findings
+}
+
+fn verdict(
+    bundle: &Bundle,
+    example: &Example,
+    trace: &Trace,
+    segment: &Segment<'_>,
+    findings: &[Finding],
+) -> Verdict {
+    let raw = &example.raw;
+    let mut trace = trace.clone();
+    bundle.observe(&mut trace, segment, findings);
+    let action = raw.action.unwrap_or_else(|| usual_action(raw.surface));
+    let tool = raw.tool.as_deref().unwrap_or("");
+    let arguments = raw.arguments.clone().unwrap_or(Value::Object(Map::new()));
+    let on_tool = matches!(action, Action::CallTool | Action::OfferTool | Action::ReturnToolResult)
+        || (raw.tool.is_some() && !matches!(action, Action::Prompt | Action::Respond));
+    let event = Event {
+        action,
+        principal: &example.principal,
+        resource: if on_tool { Resource::Tool(tool) } else { Resource::Model("example") },
+        findings,
+        call: (action == Action::CallTool).then_some(Call { name: tool, arguments: &arguments }),
+        trace: &trace,
+    };
+    bundle.judge(&event).verdict
+}
+
+fn shipped() -> Vec<Bundle> {
+    Source::builtins()
+        .filter_map(Source::builtin)
+        .map(|source| Bundle::compile(&source).unwrap().bundle)
+        .collect()
+}
+
+/// The attacks that are caught for what their text holds.
+fn attacks(bundles: &[Bundle]) -> Vec<Attack<'_>> {
+    let mut all = Vec::new();
+    for bundle in bundles {
+        for example in &bundle.inner().examples {
+            all.extend(attack(bundle, example));
+        }
+    }
+    all
+}
+
+fn attack<'b>(bundle: &'b Bundle, example: &'b Example) -> Option<Attack<'b>> {
+    let raw = &example.raw;
+    let mut trace = Trace::default();
+    raw.labels.iter().for_each(|label| trace.add(label.get_ref()));
+    for (step, index) in raw.history.iter().zip(0u32..) {
+        let segment = segment(index, step.surface, step.tool.as_deref(), &step.text);
+        let findings = bundle.screen(&segment).findings;
+        bundle.observe(&mut trace, &segment, &findings);
+    }
+    let last = segment(0, raw.surface, raw.tool.as_deref(), &raw.text);
+    let findings = bundle.screen(&last).findings;
+    let plain = verdict(bundle, example, &trace, &last, &findings);
+    let without = verdict(bundle, example, &trace, &last, &[]);
+    if plain < Verdict::Redact || without >= plain || !raw.scores.is_empty() {
+        return None;
+    }
+    let worst = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Low);
+    let found: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.severity == worst)
+        .map(|finding| kind(&finding.category))
+        .collect();
+    // The strictest of its kinds: what a machine reads is no sentence.
+    let strict = [Kind::Exact, Kind::Address, Kind::Code, Kind::Words];
+    if found.contains(&None) {
+        return None;
+    }
+    let kind = strict.into_iter().find(|kind| found.contains(&Some(*kind)))?;
+    Some(Attack { bundle, example, kind, plain, trace })
+}
+
+fn kind(category: &str) -> Option<Kind> {
+    let found = KINDS.iter().find(|(name, _)| *name == category);
+    found.unwrap_or_else(|| panic!("say in KINDS what the texts of `{category}` are")).1
+}
+
+/// One way to evade: a row, or two in order. The encoding comes last.
+type Way = Vec<&'static Row>;
+
+fn ways(kind: Kind) -> Vec<Way> {
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| row.kinds.contains(&kind)).collect();
+    let mut ways: Vec<Way> = rows.iter().map(|row| vec![*row]).collect();
+    for (first, one) in rows.iter().enumerate() {
+        for (second, two) in rows.iter().enumerate() {
+            let ordered = match (one.encodes, two.encodes) {
+                (false, false) => first < second,
+                (one, two) => two || !one,
+            };
+            if ordered {
+                ways.push(vec![*one, *two]);
+            }
+        }
+    }
+    ways
+}
+
+fn unseen(way: &Way) -> bool {
+    way.iter().any(|row| UNSEEN.iter().any(|(name, _)| *name == row.name))
+}
+
+fn evade(text: &str, way: &Way, random: &mut Random) -> String {
+    way.iter().fold(text.to_owned(), |text, row| (row.apply)(&text, random))
+}
+
+/// Runs and catches, whole and streamed.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    runs: u32,
+    caught: [u32; 2],
+}
+
+impl Share {
+    fn add(&mut self, caught: [bool; 2]) {
+        self.runs += 1;
+        for (sum, one) in self.caught.iter_mut().zip(caught) {
+            *sum += u32::from(one);
+        }
+    }
+
+    fn percent(&self) -> [f64; 2] {
+        self.caught.map(|caught| 100.0 * f64::from(caught) / f64::from(self.runs.max(1)))
+    }
+}
+
+/// A sample, by a seed that a failure prints and `TROTH_SEED` sets.
+#[test]
+fn what_is_caught_plain_is_caught_evaded() {
+    let seed = std::env::var("TROTH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4);
+    let bundles = shipped();
+    let attacks = attacks(&bundles);
+    assert!(attacks.len() > 300, "{} attacks", attacks.len());
+    let mut random = Random::new(seed);
+    let (mut share, mut missed) = (Share::default(), Vec::new());
+    while share.runs < SAMPLE {
+        let attack = random.choose(&attacks);
+        let ways: Vec<Way> = ways(attack.kind).into_iter().filter(|way| !unseen(way)).collect();
+        let way = random.choose(&ways);
+        let text = evade(&attack.example.raw.text, way, &mut random);
+        let caught = attack.caught(&text, &mut random);
+        share.add(caught);
+        if caught != [true, true] {
+            let rows: Vec<&str> = way.iter().map(|row| row.name).collect();
+            missed.push(format!("{} {rows:?} {caught:?}", attack.name()));
+        }
+    }
+    let least = share.percent().into_iter().fold(100.0, f64::min);
+    assert!(least >= 99.0, "seed {seed}: {least:.2}%\n{}", missed.join("\n"));
+}
+
+/// All of it, for `make evasion`; a tenth of a second of it for `make test`.
+#[test]
+fn the_shares_by_row_are_printed() {
+    let all = std::env::var_os("TROTH_EVASION").is_some();
+    let bundles = shipped();
+    let attacks = attacks(&bundles);
+    let mut by_row: BTreeMap<(&str, bool), Share> = BTreeMap::new();
+    let mut by_pair: BTreeMap<(&str, &str), (Share, String)> = BTreeMap::new();
+    let (mut seen, mut every) = (Share::default(), Share::default());
+    let mut by_bundle: BTreeMap<&str, Share> = BTreeMap::new();
+    for (number, attack) in attacks.iter().enumerate() {
+        for (index, way) in ways(attack.kind).iter().enumerate() {
+            if !all && (number * 31 + index) % 997 != 0 {
+                continue;
+            }
+            let mut random = Random::new((number * 1000 + index).try_into().unwrap());
+            let text = evade(&attack.example.raw.text, way, &mut random);
+            let caught = attack.caught(&text, &mut random);
+            every.add(caught);
+            if !unseen(way) {
+                seen.add(caught);
+                by_bundle.entry(attack.bundle.name()).or_default().add(caught);
+            }
+            for row in way {
+                by_row.entry((row.name, way.len() > 1)).or_default().add(caught);
+            }
+            if let [one, two] = way.as_slice() {
+                let entry = by_pair.entry((one.name, two.name)).or_default();
+                entry.0.add(caught);
+                if caught != [true, true] && entry.1.is_empty() {
+                    entry.1 = attack.name();
+                }
+            }
+        }
+    }
+    assert!(every.runs > 100, "{} runs", every.runs);
+    let mut out = String::from(
+        "\nrow              alone: runs  whole stream   in pairs: runs  whole stream\n",
+    );
+    for row in ROWS {
+        let [alone, pairs] =
+            [false, true].map(|pairs| by_row.get(&(row.name, pairs)).copied().unwrap_or_default());
+        let note = UNSEEN.iter().find(|(name, _)| *name == row.name).map_or("", |(_, why)| why);
+        let ([a, b], [c, d]) = (alone.percent(), pairs.percent());
+        let _ = writeln!(
+            out,
+            "{:<16} {:>11} {a:>6.2} {b:>6.2} {:>16} {c:>6.2} {d:>6.2}  {note}",
+            row.name, alone.runs, pairs.runs
+        );
+    }
+    for ((one, two), (share, example)) in &by_pair {
+        if share.percent()[0] < 99.0 && !unseen(&named(one, two)) {
+            let [whole, stream] = share.percent();
+            let _ = writeln!(
+                out,
+                "{one} then {two}: {whole:.2} {stream:.2} of {} ({example})",
+                share.runs
+            );
+        }
+    }
+    for (name, share) in &by_bundle {
+        let _ = writeln!(out, "bundle {name}: {:?} of {}", share.percent(), share.runs);
+    }
+    let _ = writeln!(
+        out,
+        "rows with a view: {:?} of {}; all: {:?} of {}",
+        seen.percent(),
+        seen.runs,
+        every.percent(),
+        every.runs
+    );
+    if all {
+        std::io::stdout().write_all(out.as_bytes()).unwrap();
+        let least = seen.percent().into_iter().fold(100.0, f64::min);
+        assert!(least >= 99.0, "{least:.2}%");
+    }
+}
+
+fn named(one: &str, two: &str) -> Way {
+    ROWS.iter().filter(|row| row.name == one || row.name == two).collect()
+}
+
+#[derive(Deserialize)]
+struct Legitimate {
+    text: Vec<String>,
+}
+
+/// Emoji with joiners, flags, scripts that need joiners, mathematics, code,
+/// images in base64, names with diacritics: nothing of it is an attack, in any
+/// bundle, on any surface.
+#[test]
+fn the_legitimate_set_is_left_alone() {
+    let set: Legitimate = toml::from_str(include_str!("../../testdata/legitimate.toml")).unwrap();
+    assert!(set.text.len() >= 40);
+    for bundle in shipped() {
+        for text in &set.text {
+            for surface in Surface::ALL {
+                let findings = bundle.screen(&segment(0, surface, None, text)).findings;
+                assert!(findings.is_empty(), "{} {surface:?} {text} {findings:?}", bundle.name());
+            }
+        }
+    }
+}
+
+const SAMPLE: u32 = 2_000;
