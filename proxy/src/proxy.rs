@@ -130,7 +130,9 @@ impl Proxy {
         let new = boot::gateway(config, logs, detectors, shared, false);
         let new = tokio::time::timeout(patience, new).await.map_err(|_| BootFault::Stalled)??;
         let digest = new.config.digest.clone();
+        let bundle = new.screener.bundle().digest().into();
         self.in_force.store(Arc::new(new));
+        old.shared.desk.keep_bundle(bundle);
         Ok(format!("configuration {digest} is in force"))
     }
 

@@ -15,11 +15,17 @@ mod state;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::FuturesOrdered};
+use futures_util::{
+    StreamExt,
+    stream::{FuturesOrdered, FuturesUnordered},
+};
 use http::{Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::mpsc::Sender;
+use tokio::{
+    sync::mpsc::Sender,
+    time::{Interval, MissedTickBehavior},
+};
 
 use crate::{
     answer::Answer,
@@ -32,7 +38,7 @@ use crate::{
     upstream,
 };
 
-use state::{Ending, Out, Scoring, State};
+use state::{Answered, Ending, Holding, Out, Scoring, State};
 
 /// Answers with a stream and starts its task.
 pub(crate) fn start(
@@ -54,7 +60,10 @@ pub(crate) fn start(
         peer: answer.admission.peer.clone(),
     };
     let state = State::new(answer, ledger);
-    let pump = Pump { state, client, scoring: FuturesOrdered::new() };
+    let mut pings = tokio::time::interval(state.answer.gateway.limits().approval_ping());
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (scoring, holding) = (FuturesOrdered::new(), FuturesUnordered::new());
+    let pump = Pump { state, client, scoring, holding, pings };
     tasks.spawn("stream", pump.run(body));
     response
 }
@@ -65,6 +74,11 @@ struct Pump {
     /// Scores under way, in `race` mode; taken in the order of the text, so
     /// that what was judged is always a beginning of it.
     scoring: FuturesOrdered<Scoring>,
+    /// Tool calls that wait for a person.
+    holding: FuturesUnordered<Holding>,
+    /// When the client gets a sign of life, while some do. The first is due at
+    /// once: it tells the client what it waits for.
+    pings: Interval,
 }
 
 /// The client is gone.
@@ -94,6 +108,12 @@ impl Pump {
                 Some(scored) = self.scoring.next() => {
                     self.state.scored(scored);
                     if let Some(ending) = self.release().await? {
+                        break ending;
+                    }
+                    continue;
+                }
+                step = person(&mut self.holding, &mut self.pings) => {
+                    if let Some(ending) = self.heard(step).await? {
                         break ending;
                     }
                     continue;
@@ -140,8 +160,40 @@ impl Pump {
         self.state.ending()
     }
 
+    /// Waits for the last word about every call that is held.
+    async fn attend(&mut self) -> Result<(), Gone> {
+        self.holding.extend(self.state.asked());
+        while !self.holding.is_empty() && self.state.ending().is_none() {
+            let step = tokio::select! {
+                biased;
+                () = self.client.frames.closed() => return Err(Gone),
+                step = person(&mut self.holding, &mut self.pings) => step,
+            };
+            self.heard(step).await?;
+        }
+        Ok(())
+    }
+
+    /// A person has answered, or a sign of life is due.
+    async fn heard(&mut self, step: Step) -> Result<Option<Ending>, Gone> {
+        match step {
+            Step::Answer(answered) => {
+                self.state.answered(answered);
+                self.release().await
+            }
+            Step::Ping => {
+                let ping = self.state.ping();
+                self.state.ledger.released(&ping, 0);
+                let room = self.state.leaving(0);
+                self.client.push(ping, room).await?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Sends what is cleared.
     async fn release(&mut self) -> Result<Option<Ending>, Gone> {
+        self.holding.extend(self.state.asked());
         let out = self.state.cleared();
         if !out.bytes.is_empty() {
             self.send(out).await?;
@@ -169,6 +221,11 @@ impl Pump {
             for scoring in self.state.due(true) {
                 let scored = scoring.await;
                 self.state.scored(scored);
+            }
+            if self.attend().await.is_err() {
+                self.state.cover();
+                self.state.ledger.abort();
+                return Err(Gone);
             }
             self.state.nothing_is_left_unjudged();
             if let Some(verdict) = self.state.ending() {
@@ -223,6 +280,24 @@ impl Pump {
             return Ok(());
         }
         self.client.push(last.bytes, room).await
+    }
+}
+
+/// What happens while calls wait for a person.
+enum Step {
+    Answer(Answered),
+    Ping,
+}
+
+/// The next of it; never, while no call waits.
+async fn person(holding: &mut FuturesUnordered<Holding>, pings: &mut Interval) -> Step {
+    if holding.is_empty() {
+        return std::future::pending().await;
+    }
+    tokio::select! {
+        biased;
+        Some(answered) = holding.next() => Step::Answer(answered),
+        _ = pings.tick() => Step::Ping,
     }
 }
 

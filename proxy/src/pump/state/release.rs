@@ -140,7 +140,9 @@ impl State {
                     open.push(0);
                 }
                 if !open.is_empty() {
-                    tail.add(Out::new(openai::final_chunk(self.like.as_ref(), &open), true));
+                    let why = self.why_not();
+                    let last = openai::final_chunk(self.like.as_ref(), &open, why.as_deref());
+                    tail.add(Out::new(last, true));
                 }
                 tail.add(Out::new(sse::event(DONE), true));
                 Some(tail)
