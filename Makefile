@@ -35,10 +35,10 @@ bench: runtime ## added latency and throughput beside nginx and no proxy; the lo
 # long form of the last two.
 	TROTH_BENCH_DIR=$${TROTH_BENCH_DIR:-$${CARGO_TARGET_DIR:-$$PWD/target}} \
 		$(CARGO) bench $(CARGO_FLAGS) -p troth-attest --bench engine --bench receipts --bench verify
-# A decision's cost, by the number of policies.
-	$(CARGO) bench $(CARGO_FLAGS) -p troth-policies --bench judge
 # What screening costs: many terms.
 	$(CARGO) bench $(CARGO_FLAGS) -p troth-policies --bench lexicon
+# A decision's cost, by the number of policies.
+	$(CARGO) bench $(CARGO_FLAGS) -p troth-policies --bench judge
 
 chaos: runtime venv tools ## the long form of the fault tests: every byte, many kills; in release
 	$(CARGO) build $(CARGO_FLAGS) --release --workspace --lib --bins --tests --examples

@@ -186,7 +186,7 @@ fn measure(bundle: &Bundle, scene: &Scene) -> (usize, f64, f64) {
         attributes: attributes.as_object().cloned().unwrap_or_default(),
         ..Principal::anonymous()
     };
-    let trace = Trace::labelled(scene.labels.iter().copied());
+    let trace = Trace::labelled(scene.labels.iter().copied()).unwrap_or_default();
     let event = Event {
         action: scene.action,
         principal: &principal,

@@ -256,7 +256,8 @@ pub fn cedar(bytes: &[u8]) -> bool {
                 attributes: attributes.as_object().unwrap().clone(),
                 ..Principal::anonymous()
             };
-            let trace = Trace::labelled((place == 0).then_some("untrusted"));
+            let labels: &[&str] = if place == 0 { &["untrusted"] } else { &[] };
+            let trace = Trace::labelled(labels.iter().copied()).unwrap();
             let event = Event {
                 action,
                 principal: &principal,

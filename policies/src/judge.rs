@@ -78,8 +78,6 @@ struct Sentence {
 struct Rest {
     expression: Expression,
     touches: Touches,
-    /// Whether it asks where arguments come from.
-    asks_origins: bool,
 }
 
 /// The policies that can apply to an action on a kind of resource.
@@ -102,13 +100,14 @@ impl Judge {
         #[cfg(any(test, fuzzing))]
         let oracle = oracle::Oracle::new(&rules);
         rules.sort_by(|a, b| (b.says.response, &a.says.id).cmp(&(a.says.response, &b.says.id)));
+        // A policy that cannot be read again is taken to ask.
+        let asks_origins =
+            rules.iter().any(|rule| rule.policy.to_json().map_or(true, |json| origin::asks(&json)));
         let mut facts = Facts::default();
         let mut policies = Vec::with_capacity(rules.len());
         for rule in &rules {
             policies.push(Sentence::new(rule, &mut facts)?);
         }
-        let asks = |sentence: &Sentence| sentence.rest.as_ref().is_some_and(|one| one.asks_origins);
-        let asks_origins = policies.iter().any(asks);
         let mut uses: BTreeMap<FactId, usize> = BTreeMap::new();
         for fact in policies.iter().flat_map(Sentence::needs) {
             let count = uses.entry(fact).or_default();
@@ -202,11 +201,10 @@ impl Judge {
         let sentences = self.met(slice, &held);
         let mut forbids: Vec<&Arc<Determining>> = Vec::new();
         let mut errors = Vec::new();
-        let rests = || sentences.iter().filter_map(|sentence| sentence.rest.as_ref());
-        let touches = rests().map(|rest| rest.touches).reduce(Touches::and);
-        let asks_origins = rests().any(|rest| rest.asks_origins);
+        let rests = sentences.iter().filter_map(|sentence| sentence.rest.as_ref());
+        let touches = rests.map(|rest| rest.touches).reduce(Touches::and);
         let question = match touches {
-            Some(touches) => Some(self.question(labels, event, &hearing, touches, asks_origins)?),
+            Some(touches) => Some(self.question(labels, event, &hearing, touches)?),
             None => None,
         };
         for sentence in sentences {
@@ -248,20 +246,24 @@ impl Judge {
             .collect()
     }
 
-    /// The event as Cedar sees it: of it what is looked into.
+    /// Where a call's arguments come from, if some policy asks.
+    fn origins<'e>(&self, event: &Event<'e>) -> Option<Origins<'e>> {
+        let asked = self.asks_origins && event.action == Action::CallTool;
+        asked.then(|| Origins::new(event.trace.flow()))
+    }
+
+    /// The event as Cedar sees it.
     fn question(
         &self,
         labels: &Labels,
         event: &Event<'_>,
         hearing: &Hearing<'_>,
         touches: Touches,
-        asks_origins: bool,
     ) -> Result<(Request, Entities), Unjudgeable> {
         let action = self.actions.get(&event.action).ok_or(Unjudgeable::Entity)?;
         let cast = Cast::of(&self.types, event);
         let making = Making { types: &self.types, attributes: &self.attributes, labels, action };
-        let with_origins = asks_origins && event.action == Action::CallTool;
-        let mut origins = with_origins.then(|| Origins::new(event.trace.flow()));
+        let mut origins = self.origins(event);
         let arguments = hearing.arguments.as_ref();
         let entities = making.entities(event, &cast, arguments, touches, &mut origins)?;
         let origins = match &mut origins {
@@ -300,7 +302,6 @@ impl Sentence {
             false => Some(Rest {
                 expression: expression(&rule.policy, &json)?,
                 touches: Touches::of(json.get("conditions")?),
-                asks_origins: origin::asks(&json),
             }),
         };
         Some(Sentence {

@@ -24,7 +24,7 @@ pub(crate) const POLICY_STACK_BYTES: usize = 128 << 20;
 /// Terms of a lexicon, and of all that see one surface.
 pub(crate) const LEXICON_TERMS: usize = 250_000;
 /// Nodes of the tree of all terms that see one surface: one for each letter
-/// that no other term shares, and twelve bytes each.
+/// that no other term shares, and sixteen bytes each.
 pub(crate) const LEXICON_NODES: usize = 4 << 20;
 /// One term of a lexicon, in bytes.
 pub(crate) const TERM_BYTES: usize = 256;

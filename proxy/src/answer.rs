@@ -1,23 +1,26 @@
 //! The upstream's answer: whole, or handed to the stream's pump.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
+use futures_util::future::join_all;
+use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use troth_policies::{Channel, Origin, Trace, Verdict};
 
 use crate::{
-    body::{Body, Keeping, full},
+    approval::{self, Why},
+    body::{Body, Keeping, Reservation, full},
     clock::Mark,
     config::OpaqueMode,
     dialect::{Decoded, Document, Endpoint, Piece, Place, openai},
     fault::Fault,
     gateway::Gateway,
-    judge::{CallVerdict, Court, Judgement},
+    judge::{CallVerdict, Court, Judgement, Rulings},
     ledger::Ledger,
     pump, receipt, redact, rescue,
-    stack::{Admission, collect, failed, missed},
+    screener::Screening,
+    stack::{Admission, collect, failed, is_coded, missed},
     upstream,
 };
 
@@ -51,16 +54,17 @@ impl Answer {
 /// Faults; the ledger is closed by then.
 pub(crate) async fn screen(
     answer: Answer,
-    ledger: Ledger,
+    mut ledger: Ledger,
     response: Response<Incoming>,
 ) -> Result<Response<Body>, Fault> {
     let (head, body) = response.into_parts();
-    if is_coded(&head) {
+    if is_coded(&head.headers) {
         let what = "a content-encoding that was not asked for";
         return failed(ledger, Fault::UpstreamAnswer { what }).await;
     }
-    if head.status.is_redirection() {
-        // A client that follows it would go round the proxy.
+    if head.status.is_redirection() && head.status != StatusCode::NOT_MODIFIED {
+        // A client that follows it would go round the proxy; "not modified"
+        // leads nowhere but to what the client was sent before.
         return failed(ledger, Fault::UpstreamAnswer { what: "it is a redirection" }).await;
     }
     let media_type = media_type(&head);
@@ -70,22 +74,22 @@ pub(crate) async fn screen(
     let limits = answer.gateway.limits();
     let mut reservation = answer.gateway.shared.budget.reservation();
     let received = Mark::now();
-    let collecting = collect(body, limits.response_bytes, &mut reservation);
-    let bytes = match tokio::time::timeout(limits.idle_timeout(), collecting).await {
-        Err(_) => return failed(ledger, Fault::UpstreamTimeout).await,
-        Ok(Err(Fault::TooLarge { .. })) => {
+    let idle = limits.idle_timeout();
+    let bytes = match collect(body, limits.response_bytes, &mut reservation, idle).await {
+        Err(Fault::SlowBody) => return failed(ledger, Fault::UpstreamTimeout).await,
+        Err(Fault::TooLarge { .. }) => {
             let what = "it is larger than `response_bytes`";
             return failed(ledger, Fault::UpstreamAnswer { what }).await;
         }
-        Ok(Err(Fault::BrokenBody)) => {
+        Err(Fault::BrokenBody) => {
             return failed(ledger, Fault::UpstreamAnswer { what: "it ended early" }).await;
         }
-        Ok(Err(Fault::Overloaded { .. })) => return failed(ledger, Fault::NoRoom).await,
-        Ok(Err(fault)) => return failed(ledger, fault).await,
-        Ok(Ok(bytes)) => bytes,
+        Err(Fault::Overloaded { .. }) => return failed(ledger, Fault::NoRoom).await,
+        Err(fault) => return failed(ledger, fault).await,
+        Ok(bytes) => bytes,
     };
-    let response = whole(&answer, ledger, head, &media_type, bytes, received).await?;
-    Ok(response.map(|body| Keeping::until_end(body, reservation)))
+    ledger.took("upstream_body", received.micros());
+    whole(&answer, ledger, head, &media_type, (bytes, reservation)).await
 }
 
 /// A whole answer.
@@ -94,11 +98,9 @@ async fn whole(
     mut ledger: Ledger,
     head: http::response::Parts,
     media_type: &str,
-    bytes: Bytes,
-    received: Mark,
+    (bytes, room): (Bytes, Reservation),
 ) -> Result<Response<Body>, Fault> {
     ledger.received(&bytes);
-    ledger.took("upstream_body", received.micros());
     let (document, decoded) = match decode(answer, media_type, head.status.is_success(), &bytes) {
         Ok(decoded) => decoded,
         Err(fault) => return failed(ledger, fault).await,
@@ -113,19 +115,18 @@ async fn whole(
     }
     ledger.reported_model.clone_from(&decoded.model);
     ledger.usage = decoded.usage;
-    let judging = Mark::now();
-    let mut judgement = answer.court().answer(&decoded, &screening.findings, &answer.trace);
-    ledger.took("judge_response", judging.micros());
-    if let Err(fault) = missed(&mut ledger, screening.missed, &mut judgement) {
-        return failed(ledger, fault).await;
-    }
-    let refuses = answer.admission.route.opaque == OpaqueMode::Refuse;
-    if refuses && !decoded.opaque.is_empty() {
-        judgement.raise(Verdict::Block);
-        judgement.blocked_choices.insert(u32::MAX);
-        judgement.errors.push("content that no detector reads".to_owned());
-    }
+    let mut judgement = match judge(answer, &mut ledger, &decoded, &screening, &Rulings::new()) {
+        Ok(judgement) => judgement,
+        Err(fault) => return failed(ledger, fault).await,
+    };
     let shadow = ledger.is_shadow();
+    if !shadow && !judgement.held.is_empty() && !judgement.blocked_choices.contains(&u32::MAX) {
+        let rulings = approvals(answer, &mut ledger, &decoded, &judgement).await;
+        judgement = match judge(answer, &mut ledger, &decoded, &screening, &rulings) {
+            Ok(judgement) => judgement,
+            Err(fault) => return failed(ledger, fault).await,
+        };
+    }
     let out = if shadow {
         Enforced::AsItCame
     } else {
@@ -134,7 +135,9 @@ async fn whole(
     for (place, call) in std::mem::take(&mut judgement.calls) {
         let Some(made) = decoded.calls.get(place) else { continue };
         let call = match &out {
-            Enforced::Refused => CallVerdict::of(&judgement),
+            Enforced::Refused => {
+                CallVerdict { approval: call.approval, ..CallVerdict::of(&judgement) }
+            }
             Enforced::AsItCame | Enforced::Rewritten(_) => call,
         };
         ledger.tool_call(&made.name, &made.raw, call);
@@ -147,21 +150,100 @@ async fn whole(
         Enforced::Refused => {
             // Nothing of the answer can be shown: an error in its place.
             let family = answer.admission.route.family;
-            let response = rescue::refuse(&judgement, &exchange, family);
+            let mut response = rescue::refuse(&judgement, &exchange, family);
+            rescue::name_approval(&judgement, &mut response);
             ledger.close().await?;
             return Ok(response);
         }
     };
     ledger.released(&body, 0);
     let sealed = ledger.close().await?;
-    let mut response = Response::new(full(body.clone()));
+    let length = body.len();
+    let mut response = Response::new(full(room.over(body)));
     *response.status_mut() = status;
     *response.headers_mut() = upstream::response_headers(&head.headers, changed);
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    // The length of what has not changed is not that of an empty body (RFC
+    // 9110, section 8.6).
+    if status != StatusCode::NOT_MODIFIED {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    rescue::name_approval(&judgement, &mut response);
     if sealed.is_some() && answer.admission.route.inline_receipt {
-        receipt::inline(&answer.gateway, &answer.admission, response.headers_mut());
+        receipt::inline(&answer.gateway, &answer.admission, response.headers_mut()).await;
     }
     Ok(response)
+}
+
+/// Judges a whole answer.
+fn judge(
+    answer: &Answer,
+    ledger: &mut Ledger,
+    decoded: &Decoded,
+    screening: &Screening,
+    rulings: &Rulings,
+) -> Result<Judgement, Fault> {
+    let judging = Mark::now();
+    let court = answer.court();
+    let mut judgement = court.answer(decoded, &screening.findings, &answer.trace, rulings);
+    ledger.took("judge_response", judging.micros());
+    missed(ledger, screening.missed, &mut judgement)?;
+    if answer.admission.route.opaque == OpaqueMode::Refuse && !decoded.opaque.is_empty() {
+        judgement.raise(Verdict::Block);
+        judgement.blocked_choices.insert(u32::MAX);
+        judgement.errors.push("content that no detector reads".to_owned());
+    }
+    Ok(judgement)
+}
+
+/// Waits for a person's word about each call that is held for one. Leave is
+/// taken only where all held calls of a choice have it: a choice passes whole,
+/// so leave for a part of it would be spent on nothing.
+async fn approvals(
+    answer: &Answer,
+    ledger: &mut Ledger,
+    decoded: &Decoded,
+    judgement: &Judgement,
+) -> Rulings {
+    let waiting = Mark::now();
+    let calls = judgement.held.iter().filter_map(|(place, own)| {
+        let call = decoded.calls.get(*place)?;
+        Some((*place, call.choice, approval::hold(answer, ledger, call, own)))
+    });
+    let calls: Vec<_> = calls.collect();
+    let waits = judgement.held.iter().zip(&calls).filter_map(|((place, own), (.., held))| {
+        let call = decoded.calls.get(*place)?;
+        let approval = Some(held.as_ref().ok()?.id().to_string());
+        let became = CallVerdict { approval, ..CallVerdict::of(own) };
+        Some((call.name.clone(), call.raw.clone(), became))
+    });
+    ledger.waits(waits.collect());
+    let wait = answer.gateway.limits().approval_wait();
+    let tasks = &answer.gateway.shared.tasks;
+    let answered = calls.into_iter().map(|(place, choice, held)| async move {
+        let told = match held {
+            Err(refused) => Err(refused),
+            Ok(mut held) => held.allowed(wait, tasks.stopped()).await.map(|()| held),
+        };
+        (place, choice, told)
+    });
+    let answered: Vec<_> = join_all(answered).await;
+    let refused: BTreeSet<u32> =
+        answered.iter().filter(|(.., told)| told.is_err()).map(|(_, choice, _)| *choice).collect();
+    let approvers = &answer.gateway.config.approvers;
+    let rulings = answered.into_iter().map(|(place, choice, told)| {
+        let ruling = told.and_then(|held| {
+            if refused.contains(&choice) {
+                Err(held.not(Why::Beside))
+            } else {
+                held.spend(approvers)
+            }
+        });
+        (place, ruling)
+    });
+    let rulings = rulings.collect();
+    ledger.waits(Vec::new());
+    ledger.took("approval", waiting.micros());
+    rulings
 }
 
 enum Enforced {
@@ -268,13 +350,6 @@ fn decode(
         choice: None,
     });
     Ok((None, decoded))
-}
-
-fn is_coded(head: &http::response::Parts) -> bool {
-    head.headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// The media type without parameters, in lower case.

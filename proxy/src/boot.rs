@@ -12,6 +12,7 @@ use troth_classifiers::{Classifiers, ModelInfo, ModelSource, Options, Runtime};
 use troth_policies::{Bundle, Source};
 
 use crate::{
+    approval::Desk,
     body::Budget,
     config::{self, Config, LogSettings, Place},
     evidence::{Evidence, Opened},
@@ -97,6 +98,9 @@ pub(crate) enum BootFault {
         /// Why.
         fault: String,
     },
+    /// The records of a new configuration are not durable in time.
+    #[error("the evidence log did not answer within `commit_timeout_ms`")]
+    Stalled,
     /// An address that cannot be listened on.
     #[error("cannot listen on `{address}`: {fault}")]
     Bind {
@@ -251,11 +255,6 @@ pub(crate) fn witnesses(settings: &LogSettings) -> Result<Option<TrustPolicy>, B
     policy.map(Some).map_err(|fault| BootFault::Witness { name: settings.name.clone(), fault })
 }
 
-/// Opens the logs.
-pub(crate) fn logs(config: &Config) -> Result<Vec<Log>, BootFault> {
-    config.logs.iter().map(log).collect()
-}
-
 /// Opens one log.
 pub(crate) fn log(settings: &LogSettings) -> Result<Log, BootFault> {
     let signer = signer(settings)?;
@@ -300,6 +299,7 @@ pub(crate) fn shared(config: &Config, tasks: Tasks) -> Shared {
         tasks,
         exchanges: Arc::new(Semaphore::new(config.limits.exchanges)),
         budget: Budget::new(config.limits.buffered_total_bytes),
+        desk: Desk::new(),
     }
 }
 
@@ -307,6 +307,7 @@ pub(crate) fn shared(config: &Config, tasks: Tasks) -> Shared {
 /// anew, and exchanges under way keep the permits that they have.
 pub(crate) fn reshared(old: &Gateway, config: &Config) -> Shared {
     let mut new = shared(config, old.shared.tasks.clone());
+    new.desk = old.shared.desk.clone();
     let limits = old.limits();
     if limits.exchanges == config.limits.exchanges {
         new.exchanges = old.shared.exchanges.clone();
@@ -336,7 +337,7 @@ async fn enter(
         append(log, boot).await?;
     }
     let bundle = screener.bundle();
-    let manifest = log.blob(source.manifest().as_bytes()).map_err(|fault| fault.to_string())?;
+    let manifest = blob(log, source.manifest()).await?;
     let policy = append(
         log,
         Record::Config(ConfigRecord {
@@ -352,8 +353,7 @@ async fn enter(
     .await?;
     let mut model = None;
     for info in screener.models().iter().flat_map(|models| models.classifiers.models()) {
-        let manifest = model_manifest(info).to_string();
-        let manifest = log.blob(manifest.as_bytes()).map_err(|fault| fault.to_string())?;
+        let manifest = blob(log, model_manifest(info).to_string()).await?;
         let record = Record::Config(ConfigRecord {
             approved_by: Vec::new(),
             digest: digest_of_hex(&info.digest)?,
@@ -365,8 +365,7 @@ async fn enter(
         });
         model = Some(append(log, record).await?);
     }
-    let settings = settings_manifest(config);
-    let manifest = log.blob(settings.as_bytes()).map_err(|fault| fault.to_string())?;
+    let manifest = blob(log, settings_manifest(config)).await?;
     let settings = append(
         log,
         Record::Config(ConfigRecord {
@@ -381,6 +380,13 @@ async fn enter(
     )
     .await?;
     Ok(ConfigInForce { model, policy, settings })
+}
+
+/// Stores a manifest. The disk is waited for, by no thread that others wait for.
+async fn blob(log: &Log, manifest: String) -> Result<RecordDigest, String> {
+    let log = log.clone();
+    let stored = tokio::task::spawn_blocking(move || log.blob(manifest.as_bytes()));
+    stored.await.map_err(|fault| fault.to_string())?.map_err(|fault| fault.to_string())
 }
 
 async fn append(log: &Log, record: Record) -> Result<u64, String> {

@@ -15,12 +15,14 @@ use troth_attest::{
 use troth_policies::Verdict;
 
 use crate::{
+    approval::tool_name,
     clock::Mark,
     config::{Commit, Mode, Route},
     coverage::Coverage,
     evidence::Evidence,
     judge::{CallVerdict, Judgement},
     screener::Screening,
+    server::Peer,
     tasks::Tasks,
 };
 
@@ -45,6 +47,8 @@ pub(crate) struct Opening {
     pub(crate) overlap: bool,
     /// How long it waits for a record to be durable.
     pub(crate) patience: Duration,
+    /// The other end of the connection.
+    pub(crate) peer: Peer,
 }
 
 /// The account of one exchange.
@@ -68,6 +72,9 @@ pub(crate) struct Ledger {
     /// Tool calls that the log does not have yet.
     calls: Vec<ToolCallRecord>,
     called: u64,
+    /// Tool calls that wait for a person, if the client leaves before one says
+    /// anything.
+    held: Vec<(String, String, CallVerdict)>,
     /// Bytes that left before the verdict that covers them.
     released_before: u64,
     /// Bytes that left after it.
@@ -139,6 +146,7 @@ impl Ledger {
             definitions: BTreeMap::new(),
             calls: Vec::new(),
             called: 0,
+            held: Vec::new(),
             released_before: 0,
             released_after: 0,
             upstream_status: None,
@@ -221,7 +229,6 @@ impl Ledger {
     }
 
     /// What was judged so far.
-    #[cfg(test)]
     pub(crate) const fn judgement(&self) -> &Judgement {
         &self.judgement
     }
@@ -323,17 +330,16 @@ impl Ledger {
         let number = self.called;
         self.called += 1;
         let Some(committer) = &self.committer else { return };
-        let definition = self.definitions.get(name).map(|digest| {
-            let server = self.opening.route.upstream.authority.as_str();
-            RecordDigest::of(&[server.as_bytes(), b"\n", digest].concat())
-        });
+        let definition = self.definition(name);
         self.calls.push(ToolCallRecord {
+            approval: became.approval,
+            approved: became.approved,
             arguments: Some(committer.commit(&format!("arguments/{number}"), arguments.as_bytes())),
             definition,
             exchange: self.opening.exchange.to_string(),
             number,
             policies: became.policies,
-            tool: if is_plain(name) { name.to_owned() } else { "unnamed".to_owned() },
+            tool: tool_name(name).to_owned(),
             verdict: became.verdict.map_or(RecordVerdict::Abort, record_verdict),
             ..ToolCallRecord::default()
         });
@@ -349,6 +355,24 @@ impl Ledger {
             }
             self.calls.remove(0);
         }
+    }
+
+    /// Notes calls that wait for a person; an exchange that ends before anybody
+    /// says anything leaves them as held.
+    pub(crate) fn waits(&mut self, held: Vec<(String, String, CallVerdict)>) {
+        self.held = held;
+    }
+
+    /// Digest of a tool's definition, as records have it.
+    pub(crate) fn definition(&self, name: &str) -> Option<RecordDigest> {
+        let server = self.opening.route.upstream.authority.as_str();
+        let digest = self.definitions.get(name)?;
+        Some(RecordDigest::of(&[server.as_bytes(), b"\n", digest].concat()))
+    }
+
+    /// The log that the exchange is in, where it is in one.
+    pub(crate) const fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_ref()
     }
 
     /// What is left to be written, in its order.
@@ -562,9 +586,14 @@ impl Drop for Ledger {
         }
         let (verdict, reason) = if std::thread::panicking() {
             (RecordVerdict::Error, "panic")
+        } else if self.opening.peer.is_stalled() {
+            (RecordVerdict::Abort, "write_timeout")
         } else {
             (RecordVerdict::Abort, "client")
         };
+        for (name, arguments, became) in std::mem::take(&mut self.held) {
+            self.tool_call(&name, &arguments, became);
+        }
         self.leave(verdict, Some(reason));
     }
 }

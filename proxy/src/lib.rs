@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod approval;
 mod body;
 mod boot;
 mod cli;

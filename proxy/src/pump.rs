@@ -15,22 +15,30 @@ mod state;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::FuturesOrdered};
+use futures_util::{
+    StreamExt,
+    stream::{FuturesOrdered, FuturesUnordered},
+};
 use http::{Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::mpsc::Sender;
+use tokio::{
+    sync::mpsc::Sender,
+    time::{Interval, MissedTickBehavior},
+};
 
 use crate::{
     answer::Answer,
-    body::{Body, BoxError, Piped},
+    body::{Body, BoxError, Piped, Reservation},
     clock::Mark,
     dialect::openai,
     ledger::Ledger,
-    receipt, upstream,
+    receipt,
+    server::Peer,
+    upstream,
 };
 
-use state::{Ending, Out, Scoring, State};
+use state::{Answered, Ending, Holding, Out, Scoring, State};
 
 /// Answers with a stream and starts its task.
 pub(crate) fn start(
@@ -46,20 +54,31 @@ pub(crate) fn start(
     *response.headers_mut() = upstream::response_headers(&head.headers, true);
     response.headers_mut().remove(header::CONTENT_LENGTH);
     let tasks = answer.gateway.shared.tasks.clone();
-    let patience = answer.gateway.limits().idle_timeout();
+    let client = Client {
+        frames,
+        patience: answer.gateway.limits().write_timeout(),
+        peer: answer.admission.peer.clone(),
+    };
     let state = State::new(answer, ledger);
-    let pump = Pump { state, frames, patience, scoring: FuturesOrdered::new() };
+    let mut pings = tokio::time::interval(state.answer.gateway.limits().approval_ping());
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (scoring, holding) = (FuturesOrdered::new(), FuturesUnordered::new());
+    let pump = Pump { state, client, scoring, holding, pings };
     tasks.spawn("stream", pump.run(body));
     response
 }
 
 struct Pump {
     state: State,
-    frames: Frames,
-    patience: Duration,
+    client: Client,
     /// Scores under way, in `race` mode; taken in the order of the text, so
     /// that what was judged is always a beginning of it.
     scoring: FuturesOrdered<Scoring>,
+    /// Tool calls that wait for a person.
+    holding: FuturesUnordered<Holding>,
+    /// When the client gets a sign of life, while some do. The first is due at
+    /// once: it tells the client what it waits for.
+    pings: Interval,
 }
 
 /// The client is gone.
@@ -85,10 +104,16 @@ impl Pump {
         let ending = loop {
             let packet = tokio::select! {
                 biased;
-                () = self.frames.closed() => return Err(Gone),
+                () = self.client.frames.closed() => return Err(Gone),
                 Some(scored) = self.scoring.next() => {
                     self.state.scored(scored);
                     if let Some(ending) = self.release().await? {
+                        break ending;
+                    }
+                    continue;
+                }
+                step = person(&mut self.holding, &mut self.pings) => {
+                    if let Some(ending) = self.heard(step).await? {
                         break ending;
                     }
                     continue;
@@ -135,8 +160,40 @@ impl Pump {
         self.state.ending()
     }
 
+    /// Waits for the last word about every call that is held.
+    async fn attend(&mut self) -> Result<(), Gone> {
+        self.holding.extend(self.state.asked());
+        while !self.holding.is_empty() && self.state.ending().is_none() {
+            let step = tokio::select! {
+                biased;
+                () = self.client.frames.closed() => return Err(Gone),
+                step = person(&mut self.holding, &mut self.pings) => step,
+            };
+            self.heard(step).await?;
+        }
+        Ok(())
+    }
+
+    /// A person has answered, or a sign of life is due.
+    async fn heard(&mut self, step: Step) -> Result<Option<Ending>, Gone> {
+        match step {
+            Step::Answer(answered) => {
+                self.state.answered(answered);
+                self.release().await
+            }
+            Step::Ping => {
+                let ping = self.state.ping();
+                self.state.ledger.released(&ping, 0);
+                let room = self.state.leaving(0);
+                self.client.push(ping, room).await?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Sends what is cleared.
     async fn release(&mut self) -> Result<Option<Ending>, Gone> {
+        self.holding.extend(self.state.asked());
         let out = self.state.cleared();
         if !out.bytes.is_empty() {
             self.send(out).await?;
@@ -146,7 +203,8 @@ impl Pump {
 
     async fn send(&mut self, out: Out) -> Result<(), Gone> {
         self.state.ledger.released(&out.bytes, out.early);
-        push(&self.frames, self.patience, out.bytes).await
+        let room = self.state.leaving(out.bytes.len());
+        self.client.push(out.bytes, room).await
     }
 
     /// The end: the last texts are judged, the outcome sealed, and only then
@@ -163,6 +221,11 @@ impl Pump {
             for scoring in self.state.due(true) {
                 let scored = scoring.await;
                 self.state.scored(scored);
+            }
+            if self.attend().await.is_err() {
+                self.state.cover();
+                self.state.ledger.abort();
+                return Err(Gone);
             }
             self.state.nothing_is_left_unjudged();
             if let Some(verdict) = self.state.ending() {
@@ -191,11 +254,13 @@ impl Pump {
         } else if let Some(tail) = self.state.tail(&ending) {
             last = tail;
         }
+        let mut room = self.state.leaving(usize::MAX);
         let State { answer, mut ledger, .. } = self.state;
         ledger.released(&last.bytes, last.early);
         let closed = match &ending {
-            Ending::Upstream(_) | Ending::Unreadable(_) => ledger.fail(ending.code()).await,
-            Ending::Unscreened => ledger.fail("unscreened").await,
+            Ending::Upstream(_) | Ending::Unreadable(_) | Ending::Unscreened | Ending::NoRoom => {
+                ledger.fail(ending.code()).await
+            }
             Ending::Eof | Ending::Blocked => ledger.close().await,
         };
         let Ok(sealed) = closed else {
@@ -203,28 +268,59 @@ impl Pump {
             // the bytes that stood for its end.
             let message = "the evidence log failed";
             let event = openai::error_event(message, "api_error", "evidence_unavailable");
-            return push(&self.frames, self.patience, event).await;
+            return self.client.push(event, room).await;
         };
         if sealed.is_some()
             && answer.admission.route.inline_receipt
-            && let Some(comment) = receipt::comment(&answer.gateway, &answer.admission)
+            && let Some(comment) = receipt::comment(&answer.gateway, &answer.admission).await
         {
-            push(&self.frames, self.patience, comment).await?;
+            self.client.push(comment, room.split(0)).await?;
         }
         if last.bytes.is_empty() {
             return Ok(());
         }
-        push(&self.frames, self.patience, last.bytes).await
+        self.client.push(last.bytes, room).await
     }
 }
 
-type Frames = Sender<Result<Bytes, BoxError>>;
+/// What happens while calls wait for a person.
+enum Step {
+    Answer(Answered),
+    Ping,
+}
 
-/// Hands bytes to the client, who has as long as an upstream has between two
-/// packets: one that stops reading must not hold an exchange for ever.
-async fn push(frames: &Frames, patience: Duration, bytes: Vec<u8>) -> Result<(), Gone> {
-    let sent = tokio::time::timeout(patience, frames.send(Ok(bytes.into()))).await;
-    sent.map_err(|_| Gone)?.map_err(|_| Gone)
+/// The next of it; never, while no call waits.
+async fn person(holding: &mut FuturesUnordered<Holding>, pings: &mut Interval) -> Step {
+    if holding.is_empty() {
+        return std::future::pending().await;
+    }
+    tokio::select! {
+        biased;
+        Some(answered) = holding.next() => Step::Answer(answered),
+        _ = pings.tick() => Step::Ping,
+    }
+}
+
+/// Where the frames go.
+struct Client {
+    frames: Sender<Result<Bytes, BoxError>>,
+    patience: Duration,
+    peer: Peer,
+}
+
+impl Client {
+    /// Hands bytes over, with the room that they take: a client that stops
+    /// reading must not hold an exchange for ever, and loses its connection.
+    async fn push(&self, bytes: Vec<u8>, room: Reservation) -> Result<(), Gone> {
+        let sent = self.frames.send(Ok(room.over(bytes)));
+        match tokio::time::timeout(self.patience, sent).await {
+            Ok(sent) => sent.map_err(|_| Gone),
+            Err(_) => {
+                self.peer.stall();
+                Err(Gone)
+            }
+        }
+    }
 }
 
 #[cfg(test)]

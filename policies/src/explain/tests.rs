@@ -59,7 +59,7 @@ fn ask(text: &str, action: Action, arguments: &Value, labels: &[&str]) -> Explan
         tool: None,
         text,
     };
-    let trace = Trace::labelled(labels.iter().copied());
+    let trace = Trace::labelled(labels.iter().copied()).unwrap();
     bundle().explain_text(&Question {
         action,
         principal: &Principal::anonymous(),
@@ -126,7 +126,7 @@ fn what_an_argument_says_made_the_difference() {
     let attributes = json!({ "recipients": ["bob@x"] });
     let bob =
         Principal { attributes: attributes.as_object().unwrap().clone(), ..Principal::anonymous() };
-    let trace = Trace::labelled(["untrusted"]);
+    let trace = Trace::labelled(["untrusted"]).unwrap();
     let explanation = bundle.explain(&Event {
         action: Action::CallTool,
         principal: &bob,
@@ -225,7 +225,7 @@ proptest! {
                 if without.contains(&Part::Argument("/to".to_owned())) {
                     arguments = json!({});
                 }
-                let trace = Trace::labelled(left);
+                let trace = Trace::labelled(left).unwrap();
                 bundle.judge(&Event {
                     action,
                     principal: &who,

@@ -447,7 +447,6 @@ fn call_entity(
     let paths = arguments.map(|arguments| &arguments.paths).into_iter().flatten();
     let tags: Result<Vec<_>, Unjudgeable> = paths
         .map(|(path, argument)| {
-            let origin = origins.as_mut().map(|origins| origins.fields(&argument.all));
             let all = argument.all.iter().cloned().map(RestrictedExpression::new_string);
             let mut fields = vec![
                 ("all".to_owned(), RestrictedExpression::new_set(all)),
@@ -461,6 +460,7 @@ fn call_entity(
                 number("least", least);
                 number("most", most);
             }
+            let origin = origins.as_mut().map(|origins| origins.fields(&argument.all));
             fields.extend(origin.into_iter().flatten());
             let record =
                 RestrictedExpression::new_record(fields).map_err(|_| Unjudgeable::Entity)?;

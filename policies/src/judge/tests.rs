@@ -48,9 +48,7 @@ fn finding(category: &str, severity: Severity) -> Finding {
 }
 
 fn trace(labels: &[&str]) -> Trace {
-    let mut trace = Trace::default();
-    labels.iter().for_each(|label| trace.add(label));
-    trace
+    Trace::labelled(labels.iter().copied()).unwrap()
 }
 
 fn principal(attributes: Value) -> Principal {
@@ -284,6 +282,8 @@ fn labels_come_from_their_sources() {
     assert_eq!(see(Channel::ToolResult, None, "5"), ["untrusted"]);
     assert_eq!(see(Channel::User, None, "my pii"), ["pii", "untrusted"]);
     assert_eq!(Trace::from_bytes(&trace.to_bytes()).unwrap(), trace);
+    let many: Vec<String> = (0..=crate::limits::LABELS).map(|n| format!("l{n}")).collect();
+    assert!(Trace::labelled(many.iter().map(String::as_str)).is_err());
 }
 
 #[test]

@@ -66,7 +66,8 @@ pub(super) fn explained(bundle: &Bundle, text: &str) -> Result<Explanation, CliF
         let kind = json!(kind);
         return Err(CliFault::Usage(format!("the principal's `{name}` is not of its type {kind}")));
     }
-    let trace = Trace::labelled(told.labels.iter().map(String::as_str));
+    let trace = Trace::labelled(told.labels.iter().map(String::as_str))
+        .map_err(|fault| CliFault::Usage(format!("the event's labels: {fault}")))?;
     let findings: Vec<Finding> = told
         .findings
         .into_iter()

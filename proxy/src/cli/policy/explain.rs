@@ -173,7 +173,8 @@ impl Explain {
             _ => serde_json::Value::Null,
         };
         let is_call = matches!(self.action, What::ToolCall);
-        let trace = Trace::labelled(self.label.iter().map(String::as_str));
+        let trace = Trace::labelled(self.label.iter().map(String::as_str))
+            .map_err(|fault| CliFault::Usage(format!("`--label`: {fault}")))?;
         Ok(bundle.explain_text(&Question {
             action,
             principal: &Principal::anonymous(),
