@@ -16,7 +16,7 @@ pub(crate) const POLICIES: usize = 4096;
 /// How deep the brackets of a policy nest, and operators before one operand.
 pub(crate) const POLICY_NEST: usize = 64;
 /// Words, brackets and operators of one policy.
-pub(crate) const POLICY_WORDS: usize = 2048;
+pub(crate) const POLICY_WORDS: usize = 1024;
 /// The stack on which policies are parsed and validated. A policy of the most
 /// links takes a fifth of it where nothing is optimised, and takes down a thread
 /// with the usual 2 MiB.
