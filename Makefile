@@ -37,6 +37,8 @@ bench: runtime ## added latency and throughput beside nginx and no proxy; the lo
 		$(CARGO) bench $(CARGO_FLAGS) -p troth-attest --bench engine --bench receipts --bench verify
 # What screening costs: many terms.
 	$(CARGO) bench $(CARGO_FLAGS) -p troth-policies --bench lexicon
+# A decision's cost, by the number of policies.
+	$(CARGO) bench $(CARGO_FLAGS) -p troth-policies --bench judge
 
 chaos: runtime venv tools ## the long form of the fault tests: every byte, many kills; in release
 	$(CARGO) build $(CARGO_FLAGS) --release --workspace --lib --bins --tests --examples
@@ -45,7 +47,7 @@ chaos: runtime venv tools ## the long form of the fault tests: every byte, many 
 evasion: ## every attack of the shipped bundles through every row of the evasion matrix, and the shares caught
 	TROTH_EVASION=1 $(CARGO) test $(CARGO_FLAGS) -p troth-policies --lib example::evasion -- --nocapture
 
-fuzz: ## fuzz the log's parsers for FUZZ_SECONDS each (20; the long form is 600), on nightly
+fuzz: ## fuzz what reads others' bytes for FUZZ_SECONDS each (20; the long form is 600), on nightly
 	@sh tests/fuzz/run.sh
 
 runtime: ## fetch the ONNX Runtime library, by pinned digest

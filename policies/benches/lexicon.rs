@@ -7,14 +7,14 @@
 //! used for the terms (they give no hold-back): the same terms, the same texts,
 //! searching alone.
 //!
-//! `cargo bench -p troth-policies --bench lexicon`. The texts are made of the
-//! same words and characters as the terms, so that half of all pairs of them
-//! begin a term: worse than what people write. `TROTH_BENCH_TEXT` names a file
-//! of real text to look at besides. Wall time on a shared machine is never
-//! asserted.
+//! `cargo bench -p troth-policies --bench lexicon`. Terms are three or four words,
+//! or four to six characters, drawn from the texts, so that most words of a text
+//! begin many terms: worse than a real lexicon. The texts are made of words and
+//! characters that are equally frequent; `TROTH_BENCH_TEXT` names a file of real
+//! text instead (its ASCII lines are the English, the others the Chinese). Wall
+//! time on a shared machine is never asserted.
 
 use std::{
-    fmt::Write as _,
     hint::black_box,
     io::{self, Write as _},
     time::{Duration, Instant},
@@ -28,23 +28,14 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let mut out = io::stdout();
-    let mut texts = vec![
-        ("English".to_owned(), english()),
-        ("Chinese".to_owned(), chinese()),
-        ("JSON".to_owned(), json()),
-    ];
-    if let Ok(path) = std::env::var("TROTH_BENCH_TEXT") {
-        let mut text = std::fs::read_to_string(&path)?;
-        let cut = (0..=BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-        text.truncate(cut.unwrap_or(0));
-        texts.push((path, text));
-    }
+    let words = Words::read()?;
+    let texts = [("English", words.text(true)), ("Chinese", words.text(false))];
     writeln!(out, "| terms | build | memory of terms | text | raw pass | times | all | times |")?;
     writeln!(out, "|---|---|---|---|---|---|---|---|")?;
     let mut alone: Vec<(Duration, Duration)> = Vec::new();
     let mut bare = 0;
     for count in [0, 10_000, 100_000, 200_000] {
-        let terms = terms(count);
+        let terms = words.terms(count);
         let start = now();
         let whole = bundle(&terms, true)?;
         let built = start.elapsed();
@@ -73,7 +64,7 @@ fn main() -> Result<(), Failure> {
     writeln!(out, "\n| terms | library | build | memory | text | search alone |")?;
     writeln!(out, "|---|---|---|---|---|---|")?;
     for count in [10_000, 100_000, 200_000] {
-        libraries(&mut out, &terms(count), &texts)?;
+        libraries(&mut out, &words.terms(count), &texts)?;
     }
     Ok(())
 }
@@ -81,7 +72,7 @@ fn main() -> Result<(), Failure> {
 fn libraries(
     out: &mut impl io::Write,
     terms: &[String],
-    texts: &[(String, String)],
+    texts: &[(&str, String)],
 ) -> Result<(), Failure> {
     let count = terms.len();
     let mut tell = |name: &str, built: Duration, bytes: usize, search: &dyn Fn(&str) -> usize| {
@@ -157,50 +148,80 @@ fn screened(bundle: &Bundle, text: &str) -> usize {
     bundle.screen(&segment).findings.len()
 }
 
-/// So many different terms: three or four words, or four to six characters.
-fn terms(count: usize) -> Vec<String> {
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-    let mut all = std::collections::BTreeSet::new();
-    while all.len() < count {
-        let english = all.len() % 2 == 0;
-        let length = if english { 3 + dice.below(2) } else { 4 + dice.below(3) };
-        let parts: Vec<String> = (0..length).map(|_| dice.part(english)).collect();
-        all.insert(parts.join(if english { " " } else { "" }));
-    }
-    all.into_iter().collect()
+/// What texts and terms are made of.
+struct Words {
+    english: Vec<String>,
+    chinese: Vec<String>,
+    /// Real texts, where there are.
+    real: Option<(String, String)>,
 }
 
-fn english() -> String {
-    text(Dice(3), true, |text, dice| text.push_str(if dice.below(12) == 0 { ". " } else { " " }))
-}
-
-fn chinese() -> String {
-    text(Dice(5), false, |text, dice| {
-        if dice.below(15) == 0 {
-            text.push('，');
+impl Words {
+    fn read() -> Result<Words, Failure> {
+        let Ok(path) = std::env::var("TROTH_BENCH_TEXT") else {
+            let syllables = ["ba", "con", "de", "ter", "in", "ra", "sol", "mu"];
+            let word = |number: usize| {
+                let places = [number / 64 % 8, number / 8 % 8, number % 8];
+                places.into_iter().filter_map(|at| syllables.get(at)).copied().collect()
+            };
+            let chinese = (0x4e00u32..0x9fa5).step_by(23).filter_map(char::from_u32);
+            return Ok(Words {
+                english: (0..512).map(word).collect(),
+                chinese: chinese.map(String::from).collect(),
+                real: None,
+            });
+        };
+        let (mut english, mut chinese) = (String::new(), String::new());
+        for line in std::fs::read_to_string(path)?.lines() {
+            let text = if line.is_ascii() { &mut english } else { &mut chinese };
+            if text.len() < BYTES {
+                text.push_str(line);
+                text.push('\n');
+            }
         }
-    })
-}
-
-fn json() -> String {
-    let mut number = 0;
-    text(Dice(7), true, |text, dice| {
-        number += 1;
-        if dice.below(8) == 0 {
-            let _ = write!(text, "\", \"id\": {number}}},\n    {{\"note\": \"");
-        } else {
-            text.push(' ');
-        }
-    })
-}
-
-fn text(mut dice: Dice, english: bool, mut after: impl FnMut(&mut String, &mut Dice)) -> String {
-    let mut text = String::with_capacity(BYTES);
-    while text.len() < BYTES - 64 {
-        text.push_str(&dice.part(english));
-        after(&mut text, &mut dice);
+        let letters = chinese.chars().filter(|c| ('\u{4e00}'..'\u{9fff}').contains(c));
+        Ok(Words {
+            english: english.split_whitespace().map(str::to_owned).collect(),
+            chinese: letters.map(String::from).collect(),
+            real: Some((english, chinese)),
+        })
     }
-    text
+
+    fn part(&self, dice: &mut Dice, english: bool) -> &str {
+        let all = if english { &self.english } else { &self.chinese };
+        all.get(dice.below(all.len().max(1))).map_or("x", String::as_str)
+    }
+
+    /// So many different terms, half of each language.
+    fn terms(&self, count: usize) -> Vec<String> {
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut all = std::collections::BTreeSet::new();
+        while all.len() < count {
+            let english = all.len() % 2 == 0;
+            let length = if english { 3 + dice.below(2) } else { 4 + dice.below(3) };
+            let parts: Vec<&str> = (0..length).map(|_| self.part(&mut dice, english)).collect();
+            all.insert(parts.join(if english { " " } else { "" }));
+        }
+        all.into_iter().collect()
+    }
+
+    fn text(&self, english: bool) -> String {
+        if let Some((one, two)) = &self.real {
+            return if english { one.clone() } else { two.clone() };
+        }
+        let mut dice = Dice(3);
+        let mut text = String::with_capacity(BYTES);
+        while text.len() < BYTES - 64 {
+            text.push_str(self.part(&mut dice, english));
+            match (english, dice.below(13)) {
+                (true, 0) => text.push_str(". "),
+                (true, _) => text.push(' '),
+                (false, 0) => text.push('，'),
+                (false, _) => {}
+            }
+        }
+        text
+    }
 }
 
 /// Numbers that are the same in each run.
@@ -212,23 +233,6 @@ impl Dice {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 >> 11).unwrap_or(0) % most
-    }
-
-    /// A word made of syllables, one of 512; or one of 400 characters.
-    fn part(&mut self, english: bool) -> String {
-        if !english {
-            let code = 0x4e00 + u32::try_from(self.below(400)).unwrap_or(0) * 23;
-            return char::from_u32(code).unwrap_or('一').to_string();
-        }
-        let number = self.below(512);
-        let syllables = ["ba", "con", "de", "ter", "in", "ra", "sol", "mu"];
-        [number / 64, number / 8 % 8, number % 8]
-            .into_iter()
-            .take(1 + number % 3)
-            .chain([number % 8])
-            .filter_map(|at| syllables.get(at))
-            .copied()
-            .collect()
     }
 }
 

@@ -7,16 +7,17 @@ use serde::Serialize;
 use crate::{
     compile,
     count::TermCounts,
-    decision::Decision,
+    decision::{Decision, Determining},
     detector::{Detector, Kind},
     diagnostic::{Diagnostic, Diagnostics},
     engine::Engine,
     event::{Event, Principal},
     example::{Example, TestReport},
-    finding::{Finding, Screened, View},
+    explain::Explanation,
+    finding::{Finding, Screened, Severity, View},
     flow::{self, tools::Offer},
     hold::{self, Hold},
-    judge::{Judge, entities::attribute},
+    judge::{Judge, entities::fits},
     labels::Labels,
     manifest::{AttributeKind, Covers, Manifest},
     risk::Class,
@@ -84,6 +85,8 @@ pub struct DetectorInfo {
     pub id: Arc<str>,
     /// The category of its findings.
     pub category: Arc<str>,
+    /// How bad they are.
+    pub severity: Severity,
     /// What it goes by.
     pub kind: DetectorKind,
     /// The channels that it looks at.
@@ -147,6 +150,7 @@ impl Bundle {
             DetectorInfo {
                 id: Arc::clone(&detector.label.id),
                 category: Arc::clone(&detector.label.category),
+                severity: detector.label.severity,
                 kind,
                 classes: detector.classes.iter().collect(),
                 channels: Channel::ALL
@@ -181,6 +185,12 @@ impl Bundle {
         self.inner.judge.len()
     }
 
+    /// What each policy says of itself, with its text as its author wrote it:
+    /// the strongest response first, then by id.
+    pub fn policies(&self) -> impl Iterator<Item = (&Determining, &str)> {
+        self.inner.judge.policies()
+    }
+
     /// The bytes of its compiled patterns, caches apart.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
@@ -196,16 +206,8 @@ impl Bundle {
     /// # Errors
     /// The name of an attribute that is not, and the type that it should have.
     pub fn check_principal(&self, principal: &Principal) -> Result<(), (String, AttributeKind)> {
-        let teams = ("teams", AttributeKind::Strings);
-        let declared = self.inner.judge.attributes();
-        for (name, kind) in
-            declared.iter().map(|(name, kind)| (name.as_str(), *kind)).chain([teams])
-        {
-            if attribute(kind, principal.attributes.get(name)).is_none() {
-                return Err((name.to_owned(), kind));
-            }
-        }
-        Ok(())
+        fits(self.inner.judge.attributes(), principal)
+            .map_err(|(name, kind)| (name.to_owned(), kind))
     }
 
     /// Looks at a text with every pattern and lexicon of its channel.
@@ -282,6 +284,19 @@ impl Bundle {
     pub fn hold(&self, channel: Channel) -> Hold {
         let engine = self.inner.engines.get(&channel.surface());
         Hold::new(engine.map(Arc::clone))
+    }
+
+    /// The ids of the bundle's own examples, in the order of the files.
+    pub fn examples(&self) -> impl Iterator<Item = &str> {
+        self.inner.examples.iter().map(Example::id)
+    }
+
+    /// Explains one of the bundle's own examples; nothing where it has none of
+    /// that id.
+    #[must_use]
+    pub fn explain_example(&self, id: &str) -> Option<Explanation> {
+        let example = self.inner.examples.iter().find(|example| example.id() == id)?;
+        Some(example.explain(self))
     }
 
     /// Runs the bundle's own examples.

@@ -87,7 +87,10 @@ pub(crate) fn compile(source: &Source) -> Result<(Inner, Vec<Diagnostic>), Diagn
         }
     }
     let attributes = manifest.as_ref().map(|m| m.attributes.clone()).unwrap_or_default();
-    let judge = judge(&parts, attributes, &categories, &labels, &mut faults);
+    // Cedar recurses; how deep, `POLICY_NEST` and `POLICY_WORDS` bound.
+    let judge = stacker::grow(limits::POLICY_STACK_BYTES, || {
+        judge(&parts, attributes, &categories, &labels, &mut faults)
+    });
     let examples = example::read(source, &categories, &labels, &mut faults);
     // Automata are worth building only for a bundle that is otherwise good.
     if faults.any() {

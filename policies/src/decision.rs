@@ -1,6 +1,8 @@
 //! What judging says.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What happens to the event. A later one is stronger.
 #[derive(
@@ -58,6 +60,8 @@ pub struct Determining {
     pub message: Option<String>,
     /// The categories of its `@redact`.
     pub redact: Vec<String>,
+    /// Where it stands: `policies/baseline.cedar:12`.
+    pub place: String,
 }
 
 /// What was decided, and by which policies.
@@ -66,7 +70,8 @@ pub struct Decision {
     /// The strongest response of the policies that determined it.
     pub verdict: Verdict,
     /// Strongest first, then by id.
-    pub policies: Vec<Determining>,
+    #[serde(serialize_with = "each")]
+    pub policies: Vec<Arc<Determining>>,
     /// Indexes into the event's findings: their spans are to be replaced.
     pub redact: Vec<usize>,
     /// Why it was blocked when no policy says so; one line each, without content.
@@ -83,4 +88,8 @@ impl Decision {
         all.dedup();
         all
     }
+}
+
+fn each<S: Serializer>(policies: &[Arc<Determining>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(policies.iter().map(|policy| &**policy))
 }

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use miette::{LabeledSpan, NamedSource, SourceCode};
+use unicode_width::UnicodeWidthStr;
 
 use crate::limits;
 
@@ -64,6 +65,63 @@ impl Diagnostic {
     #[must_use]
     pub fn is_warning(&self) -> bool {
         self.warning
+    }
+
+    /// File and line: `policies/p.cedar:3`.
+    pub(crate) fn place(&self) -> String {
+        format!("{}:{}", self.path, self.line)
+    }
+
+    /// The fault for a person at a terminal: what is wrong, where, the line that
+    /// it is in with the offending text marked, and what to write instead.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let kind = if self.warning { "warning" } else { "error" };
+        let mut out = format!("{kind}: {}\n", self.message);
+        let at = format!("{}:{}:{}", self.path, self.line, self.column);
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        out.push_str(&format!("{margin} --> {at}\n"));
+        if let Some((line, from, to)) = self.quoted() {
+            out.push_str(&format!("{margin} |\n{number} | {line}\n"));
+            out.push_str(&format!("{margin} | {}{}\n", " ".repeat(from), "^".repeat(to)));
+        }
+        if let Some(expected) = &self.expected {
+            out.push_str(&format!("{margin} = expected {}\n", expected.replace('\n', " ")));
+        }
+        if let Some(example) = &self.example {
+            out.push_str(&format!("{margin} = for example\n"));
+            example.lines().for_each(|line| out.push_str(&format!("{margin}   {line}\n")));
+        }
+        out
+    }
+
+    /// The line of the fault, cut to what a terminal shows, and the columns of
+    /// the marks below it: how many before, and how many marks.
+    fn quoted(&self) -> Option<(String, usize, usize)> {
+        let text = self.text.inner();
+        let before = text.get(..self.span.start)?;
+        let start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
+        let rest = text.get(self.span.start..)?;
+        let end = rest.find('\n').map_or(text.len(), |at| self.span.start.saturating_add(at));
+        // A span over several lines is marked to the end of its first.
+        let marked = text.get(self.span.start..self.span.end.min(end))?;
+        let ahead = text.get(start..self.span.start)?;
+        let after = text.get(self.span.start.saturating_add(marked.len())..end)?;
+        if ahead.is_empty() && marked.is_empty() && after.is_empty() {
+            return None;
+        }
+        let plain = |text: &str| -> String {
+            text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        };
+        let (ahead, marked, after) = (plain(ahead), plain(marked), plain(after));
+        let skipped = ahead.chars().count().saturating_sub(QUOTED_BEFORE);
+        let shown: String = ahead.chars().skip(skipped).collect();
+        let lead = if skipped > 0 { format!("...{shown}") } else { shown };
+        let marked: String = marked.chars().take(QUOTED).collect();
+        let room = QUOTED.saturating_sub(marked.chars().count()).max(QUOTED_BEFORE);
+        let tail: String = after.chars().take(room).collect();
+        Some((format!("{lead}{marked}{tail}"), lead.width(), marked.width().max(1)))
     }
 
     /// Expected instead of what stands there.
@@ -156,6 +214,13 @@ impl Diagnostics {
 }
 
 impl Diagnostics {
+    /// All of them for a person at a terminal.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let all: Vec<String> = self.all.iter().map(Diagnostic::report).collect();
+        all.join("\n")
+    }
+
     /// For a failure that names no fault, which `Faults` never makes.
     pub(crate) fn none() -> Diagnostics {
         Diagnostics { all: Vec::new() }
@@ -248,6 +313,10 @@ impl FileText {
     }
 }
 
+/// Characters of a line that are quoted from the fault on, and before it.
+const QUOTED: usize = 100;
+const QUOTED_BEFORE: usize = 60;
+
 fn floor(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -282,5 +351,44 @@ impl Faults {
         }
         self.errors.sort_by(|a, b| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)));
         Err(Diagnostics { all: self.errors })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_marks_the_offending_text() {
+        let text = "@id(\"p\")\n\tforbid 名 secrets;\n";
+        let at = text.find("secrets").unwrap();
+        let file = FileText::new("policies/p.cedar", text);
+        let fault = file.fault(at..at + 7, "no such category").expect("one").such_as("a\nb");
+        let report = fault.report();
+        let lines: Vec<&str> = report.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "error: no such category",
+                "  --> policies/p.cedar:2:11",
+                "  |",
+                "2 |  forbid 名 secrets;",
+                // The character before takes two columns.
+                "  |            ^^^^^^^",
+                "  = expected one",
+                "  = for example",
+                "    a",
+                "    b",
+            ]
+        );
+        // A long line is cut round the fault; a fault without text quotes none.
+        let text = format!("{}bad{}", "x".repeat(500), "y".repeat(500));
+        let long = FileText::new("f", &text).fault(500..503, "long").report();
+        let mut lines = long.lines().skip(3);
+        let (line, marks) = (lines.next().unwrap(), lines.next().unwrap());
+        assert_eq!(line.find("bad"), marks.find("^^^"));
+        assert!(line.len() < 200 && marks.ends_with(" ^^^"));
+        let none = FileText::new("f", "").fault(0..0, "missing").into_warning().report();
+        assert_eq!(none, "warning: missing\n  --> f:1:1\n");
     }
 }

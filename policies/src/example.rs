@@ -178,9 +178,8 @@ fn check(
 impl Example {
     /// Runs the case.
     pub(crate) fn run(&self, bundle: &Bundle) -> TestCase {
-        let explanation = self.explain(bundle);
+        let (findings, decision) = self.ask(bundle, |question| bundle.answer(question));
         let mut faults = Vec::new();
-        let decision = &explanation.decision;
         if decision.verdict != self.raw.verdict {
             let (got, want) = (decision.verdict.as_str(), self.raw.verdict.as_str());
             faults.push(format!("verdict `{got}`, expected `{want}`"));
@@ -191,8 +190,7 @@ impl Example {
             faults.push(format!("policy `{}` did not determine it", cut(id)));
         }
         for category in &self.raw.categories {
-            if !explanation.findings.iter().any(|finding| **category.get_ref() == *finding.category)
-            {
+            if !findings.iter().any(|finding| **category.get_ref() == *finding.category) {
                 faults.push(format!(
                     "nothing of the category `{}` was found",
                     cut(category.get_ref())
@@ -216,7 +214,17 @@ impl Example {
         }
     }
 
-    fn explain(&self, bundle: &Bundle) -> Explanation {
+    /// Its id.
+    pub(crate) fn id(&self) -> &str {
+        self.raw.id.get_ref()
+    }
+
+    /// Explains the case.
+    pub(crate) fn explain(&self, bundle: &Bundle) -> Explanation {
+        self.ask(bundle, |question| bundle.explain_text(question))
+    }
+
+    fn ask<T>(&self, bundle: &Bundle, then: impl FnOnce(&Question<'_>) -> T) -> T {
         let raw = &self.raw;
         let mut trace = Trace::default();
         for label in &raw.labels {
@@ -235,7 +243,7 @@ impl Example {
         let on_tool =
             matches!(action, Action::CallTool | Action::OfferTool | Action::ReturnToolResult)
                 || (raw.tool.is_some() && !matches!(action, Action::Prompt | Action::Respond));
-        bundle.explain_text(&Question {
+        then(&Question {
             action,
             principal: &self.principal,
             resource: if on_tool { Resource::Tool(tool) } else { Resource::Model("example") },

@@ -327,13 +327,8 @@ impl Flow {
 
     /// Whether some text holds the value, a distinctive word, as it is.
     fn holds(&self, value: &str) -> bool {
-        let value = plain(value.trim()).to_lowercase();
-        let mut whole = value.as_str();
-        let link = tokens::addresses(&value);
-        if let Some((Kind::Link, link)) = link.first() {
-            whole = link;
-        }
-        places(&self.tokens, hash("token", whole)).next().is_some()
+        let word = tokens::only_word(&plain(value));
+        word.is_some_and(|word| places(&self.tokens, hash("token", &word)).next().is_some())
     }
 
     fn look(&self, marks: &BTreeSet<u64>, found: &mut Provenance) {

@@ -15,6 +15,9 @@ mod explain;
 mod finding;
 mod flow;
 mod fold;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod glob;
 mod hold;
 mod judge;
@@ -23,6 +26,7 @@ mod layer;
 mod lexicon;
 mod limits;
 mod manifest;
+mod nearest;
 mod pattern;
 mod risk;
 mod scanner;
@@ -40,7 +44,7 @@ pub use decision::{Decision, Determining, Verdict};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use event::{Action, Call, Event, Principal, PrincipalKind, Resource};
 pub use example::{TestCase, TestReport};
-pub use explain::{Change, Explanation, Found, Question};
+pub use explain::{Change, Considered, Explanation, Found, Least, Part, Question, Reason};
 pub use finding::{Cleared, Finding, Screened, Severity, Skip, View};
 pub use flow::tools::Offer;
 pub use hold::Hold;

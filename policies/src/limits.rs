@@ -13,10 +13,18 @@ pub(crate) const DETECTORS: usize = 4096;
 pub(crate) const PATTERNS: usize = 8192;
 /// Policies of a bundle.
 pub(crate) const POLICIES: usize = 4096;
+/// How deep the brackets of a policy nest, and operators before one operand.
+pub(crate) const POLICY_NEST: usize = 64;
+/// Words, brackets and operators of one policy.
+pub(crate) const POLICY_WORDS: usize = 2048;
+/// The stack on which policies are parsed and validated. A policy of the most
+/// links takes a fifth of it where nothing is optimised, and takes down a thread
+/// with the usual 2 MiB.
+pub(crate) const POLICY_STACK_BYTES: usize = 128 << 20;
 /// Terms of a lexicon, and of all that see one surface.
 pub(crate) const LEXICON_TERMS: usize = 250_000;
 /// Nodes of the tree of all terms that see one surface: one for each letter
-/// that no other term shares, and twelve bytes each.
+/// that no other term shares, and sixteen bytes each.
 pub(crate) const LEXICON_NODES: usize = 4 << 20;
 /// One term of a lexicon, in bytes.
 pub(crate) const TERM_BYTES: usize = 256;
@@ -63,8 +71,12 @@ pub(crate) const CALL_BYTES: usize = 4 << 20;
 pub(crate) const LABELS: usize = 64;
 /// Faults that one compilation lists.
 pub(crate) const FAULTS: usize = 200;
-/// Counterfactual decisions of one explanation.
+/// Changes that one explanation lists.
 pub(crate) const CHANGES: usize = 64;
+/// Parts of an event that an explanation takes away.
+pub(crate) const PARTS: usize = 128;
+/// Parts of which an explanation tries every two.
+pub(crate) const PAIRED: usize = 64;
 /// Texts that a trace remembers one by one; what comes after shares the last.
 pub(crate) const FLOW_TEXTS: usize = 4096;
 /// Bytes of one text that a trace looks into for what may come back.

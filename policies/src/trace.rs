@@ -17,23 +17,44 @@ use crate::{
 /// It holds names of labels and hashes, no text of the conversation, and is
 /// bounded whatever is observed: what no longer fits counts as coming from
 /// everywhere, never as coming from nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace(State);
+
+/// What is stored; only `from_bytes` reads it, which looks at the bounds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trace {
+struct State {
     labels: BTreeSet<String>,
     flow: Flow,
     tools: Tools,
 }
 
 impl Trace {
+    /// A trace that carries these labels, of which nothing else is known.
+    ///
+    /// # Errors
+    /// More labels, or longer ones, than any bundle declares: none is dropped.
+    pub fn labelled<'l>(
+        labels: impl IntoIterator<Item = &'l str>,
+    ) -> Result<Trace, UnreadableTrace> {
+        let mut trace = Trace::default();
+        for label in labels {
+            trace.add(label);
+            if label.len() > limits::NAME_BYTES || !trace.carries(label) {
+                return Err(UnreadableTrace::Labels);
+            }
+        }
+        Ok(trace)
+    }
+
     /// The labels, in order.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
-        self.labels.iter().map(String::as_str)
+        self.0.labels.iter().map(String::as_str)
     }
 
     /// Whether it carries this label.
     #[must_use]
     pub fn carries(&self, label: &str) -> bool {
-        self.labels.contains(label)
+        self.0.labels.contains(label)
     }
 
     /// Its bytes: a version, a checksum, and what it knows. At most 4 MiB.
@@ -41,7 +62,7 @@ impl Trace {
     pub fn to_bytes(&self) -> Vec<u8> {
         // Writing to memory does not fail; were it to, the bytes would be
         // damaged, and reading them says so.
-        let body = postcard::to_allocvec(self).unwrap_or_default();
+        let body = postcard::to_allocvec(&self.0).unwrap_or_default();
         let mut bytes = MAGIC.to_vec();
         bytes.extend(Sha256::digest(&body));
         bytes.extend(body);
@@ -64,12 +85,13 @@ impl Trace {
         if Sha256::digest(body).as_slice() != sum {
             return Err(UnreadableTrace::Damaged);
         }
-        let (trace, rest) =
-            postcard::take_from_bytes::<Trace>(body).map_err(|_| UnreadableTrace::Damaged)?;
-        let bounded = trace.labels.len() <= limits::LABELS
-            && trace.labels.iter().all(|label| label.len() <= limits::NAME_BYTES)
-            && trace.flow.is_bounded()
-            && trace.tools.is_bounded();
+        let (state, rest) =
+            postcard::take_from_bytes::<State>(body).map_err(|_| UnreadableTrace::Damaged)?;
+        let trace = Trace(state);
+        let bounded = trace.0.labels.len() <= limits::LABELS
+            && trace.0.labels.iter().all(|label| label.len() <= limits::NAME_BYTES)
+            && trace.0.flow.is_bounded()
+            && trace.0.tools.is_bounded();
         if !rest.is_empty() || !bounded {
             return Err(UnreadableTrace::Damaged);
         }
@@ -77,28 +99,28 @@ impl Trace {
     }
 
     pub(crate) fn add(&mut self, label: &str) {
-        if self.labels.len() < limits::LABELS || self.labels.contains(label) {
-            self.labels.insert(label.to_owned());
+        if self.0.labels.len() < limits::LABELS || self.0.labels.contains(label) {
+            self.0.labels.insert(label.to_owned());
         }
     }
 
     pub(crate) fn without(&self, label: &str) -> Trace {
         let mut trace = self.clone();
-        trace.labels.remove(label);
-        trace.flow.forget(label);
+        trace.0.labels.remove(label);
+        trace.0.flow.forget(label);
         trace
     }
 
     pub(crate) fn flow(&self) -> &Flow {
-        &self.flow
+        &self.0.flow
     }
 
     pub(crate) fn flow_mut(&mut self) -> &mut Flow {
-        &mut self.flow
+        &mut self.0.flow
     }
 
     pub(crate) fn tools_mut(&mut self) -> &mut Tools {
-        &mut self.tools
+        &mut self.0.tools
     }
 }
 
@@ -110,6 +132,8 @@ pub enum UnreadableTrace {
     TooLarge,
     /// Not of this version.
     Version,
+    /// More labels, or longer ones, than a bundle can declare.
+    Labels,
     /// Cut, changed, or not written by `to_bytes`.
     Damaged,
 }
@@ -118,6 +142,7 @@ impl fmt::Display for UnreadableTrace {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             UnreadableTrace::TooLarge => "more bytes than a trace has",
+            UnreadableTrace::Labels => "more labels, or longer ones, than a bundle can declare",
             UnreadableTrace::Version => "not a trace of this version",
             UnreadableTrace::Damaged => "the trace is damaged",
         })

@@ -1,6 +1,7 @@
 //! What operators ask: is it alive, is it ready, what does it count, reload;
 //! and what they order of its logs.
 
+pub(crate) mod approvals;
 pub(crate) mod orders;
 
 use std::time::Duration;
@@ -12,7 +13,9 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 use tokio::sync::{mpsc, oneshot};
+use troth_attest::Log;
 
+use approvals::Decision;
 use orders::{Order, Refused};
 
 use crate::{
@@ -58,18 +61,22 @@ impl AdminService {
             }
             (&Method::GET, "/version") => self.version(),
             (&Method::POST, "/reload") => self.reload().await,
+            (&Method::GET, approvals::PATH) => {
+                json(&approvals::all(&self.in_force.load().shared.desk))
+            }
+            (&Method::GET, path) if approvals::id_in(path).is_some() => {
+                let id = approvals::id_in(path).unwrap_or_default();
+                answered(approvals::one(&self.in_force.load().shared.desk, id))
+            }
+            (&Method::POST, approvals::PATH) => answered(self.decide(request.into_body()).await),
             (&Method::POST, path) if Order::is_path(path) => {
                 let path = path.to_owned();
-                match self.order(&path, request.into_body()).await {
-                    Ok(done) => json(&done),
-                    Err(refused) => {
-                        rescue::problem_response(refused.status, &refused.why, refused.code)
-                    }
-                }
+                answered(self.order(&path, request.into_body()).await)
             }
             _ => rescue::problem_response(
                 StatusCode::NOT_FOUND,
-                "GET /healthz, /readyz, /metrics, /version; POST /reload, /erase, /statement",
+                "GET /healthz, /readyz, /metrics, /version, /approvals; POST /reload, /approvals, \
+                 /erase, /statement",
                 "unknown_path",
             ),
         }
@@ -81,32 +88,31 @@ impl AdminService {
         B: HttpBody<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        let bad = |status, why: &str| Refused { status, code: "bad_order", why: why.to_owned() };
-        let body = tokio::time::timeout(ORDER_TIMEOUT, Limited::new(body, ORDER_BYTES).collect())
-            .await
-            .map_err(|_| bad(StatusCode::REQUEST_TIMEOUT, "the order did not come in time"))?
-            .map_err(|fault| {
-                if fault.is::<LengthLimitError>() {
-                    bad(StatusCode::PAYLOAD_TOO_LARGE, "an order is at most 32 KiB")
-                } else {
-                    bad(StatusCode::BAD_REQUEST, "the order ended before its end")
-                }
-            })?;
-        let order = Order::parse(path, &body.to_bytes())?;
+        let order = Order::parse(path, &read(body).await?)?;
+        let log = self.log(order.origin())?;
+        blocking(move || order.carry_out(&log)).await
+    }
+
+    /// Reads an approver's decision, and has it logged and counted.
+    async fn decide<B>(&self, body: B) -> Result<serde_json::Value, Refused>
+    where
+        B: HttpBody<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let order = Decision::parse(&read(body).await?)?;
+        let log = self.log(order.origin())?;
         let gateway = self.in_force.load_full();
+        blocking(move || order.carry_out(&gateway, &log)).await
+    }
+
+    /// The log of this origin.
+    fn log(&self, origin: &str) -> Result<Log, Refused> {
+        let gateway = self.in_force.load();
         let mut logs = gateway.config.logs.iter().zip(&gateway.evidence);
-        let found = logs.find(|(settings, _)| settings.origin == order.origin());
-        let Some((_, evidence)) = found else {
-            let why = "this proxy writes no log of this origin".to_owned();
-            return Err(Refused { status: StatusCode::NOT_FOUND, code: "unknown_log", why });
-        };
-        let log = evidence.log.clone();
-        // It waits for the disk: not on a thread that others wait for. Once
-        // begun it goes on, also when the one who asked leaves.
-        let done = tokio::task::spawn_blocking(move || order.carry_out(&log)).await;
-        done.unwrap_or_else(|_| {
-            let why = "the order failed in the proxy".to_owned();
-            Err(Refused { status: StatusCode::INTERNAL_SERVER_ERROR, code: "internal", why })
+        let found = logs.find(|(settings, _)| settings.origin == origin);
+        found.map(|(_, evidence)| evidence.log.clone()).ok_or_else(|| {
+            let why = "this proxy writes no log of this origin";
+            Refused::new(StatusCode::NOT_FOUND, "unknown_log", why)
         })
     }
 
@@ -170,6 +176,8 @@ impl AdminService {
         let busy = gateway.limits().exchanges.saturating_sub(free);
         metrics::gauge!("troth_exchanges_under_way")
             .set(f64::from(u32::try_from(busy).unwrap_or(u32::MAX)));
+        let held = u32::try_from(gateway.shared.desk.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("troth_approvals_on_the_desk").set(f64::from(held));
     }
 
     fn version(&self) -> Response<Body> {
@@ -202,6 +210,45 @@ impl AdminService {
 impl std::fmt::Debug for AdminService {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("AdminService").finish_non_exhaustive()
+    }
+}
+
+/// Reads an order, within its bounds.
+async fn read<B>(body: B) -> Result<Bytes, Refused>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let bad = |status, why: &str| Refused::new(status, "bad_order", why);
+    let body = tokio::time::timeout(ORDER_TIMEOUT, Limited::new(body, ORDER_BYTES).collect())
+        .await
+        .map_err(|_| bad(StatusCode::REQUEST_TIMEOUT, "the order did not come in time"))?
+        .map_err(|fault| {
+            if fault.is::<LengthLimitError>() {
+                bad(StatusCode::PAYLOAD_TOO_LARGE, "an order is at most 32 KiB")
+            } else {
+                bad(StatusCode::BAD_REQUEST, "the order ended before its end")
+            }
+        })?;
+    Ok(body.to_bytes())
+}
+
+/// What waits for the disk does not wait on a thread that others need. Once
+/// begun it goes on, also when the one who asked leaves.
+async fn blocking(
+    order: impl FnOnce() -> Result<serde_json::Value, Refused> + Send + 'static,
+) -> Result<serde_json::Value, Refused> {
+    let done = tokio::task::spawn_blocking(order).await;
+    done.unwrap_or_else(|_| {
+        let why = "the order failed in the proxy";
+        Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why))
+    })
+}
+
+fn answered(answer: Result<serde_json::Value, Refused>) -> Response<Body> {
+    match answer {
+        Ok(done) => json(&done),
+        Err(refused) => rescue::problem_response(refused.status, &refused.why, refused.code),
     }
 }
 

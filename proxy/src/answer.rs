@@ -1,22 +1,25 @@
 //! The upstream's answer: whole, or handed to the stream's pump.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{HeaderValue, Response, header};
 use hyper::body::Incoming;
 use troth_policies::{Channel, Origin, Trace, Verdict};
 
 use crate::{
+    approval::{self, Why},
     body::{Body, Keeping, full},
     clock::Mark,
     config::OpaqueMode,
     dialect::{Decoded, Document, Endpoint, Piece, Place, openai},
     fault::Fault,
     gateway::Gateway,
-    judge::{CallVerdict, Court, Judgement},
+    judge::{CallVerdict, Court, Judgement, Rulings},
     ledger::Ledger,
     pump, receipt, redact, rescue,
+    screener::Screening,
     stack::{Admission, collect, failed, missed},
     upstream,
 };
@@ -113,19 +116,18 @@ async fn whole(
     }
     ledger.reported_model.clone_from(&decoded.model);
     ledger.usage = decoded.usage;
-    let judging = Mark::now();
-    let mut judgement = answer.court().answer(&decoded, &screening.findings, &answer.trace);
-    ledger.took("judge_response", judging.micros());
-    if let Err(fault) = missed(&mut ledger, screening.missed, &mut judgement) {
-        return failed(ledger, fault).await;
-    }
-    let refuses = answer.admission.route.opaque == OpaqueMode::Refuse;
-    if refuses && !decoded.opaque.is_empty() {
-        judgement.raise(Verdict::Block);
-        judgement.blocked_choices.insert(u32::MAX);
-        judgement.errors.push("content that no detector reads".to_owned());
-    }
+    let mut judgement = match judge(answer, &mut ledger, &decoded, &screening, &Rulings::new()) {
+        Ok(judgement) => judgement,
+        Err(fault) => return failed(ledger, fault).await,
+    };
     let shadow = ledger.is_shadow();
+    if !shadow && !judgement.held.is_empty() && !judgement.blocked_choices.contains(&u32::MAX) {
+        let rulings = approvals(answer, &mut ledger, &decoded, &judgement).await;
+        judgement = match judge(answer, &mut ledger, &decoded, &screening, &rulings) {
+            Ok(judgement) => judgement,
+            Err(fault) => return failed(ledger, fault).await,
+        };
+    }
     let out = if shadow {
         Enforced::AsItCame
     } else {
@@ -134,7 +136,9 @@ async fn whole(
     for (place, call) in std::mem::take(&mut judgement.calls) {
         let Some(made) = decoded.calls.get(place) else { continue };
         let call = match &out {
-            Enforced::Refused => CallVerdict::of(&judgement),
+            Enforced::Refused => {
+                CallVerdict { approval: call.approval, ..CallVerdict::of(&judgement) }
+            }
             Enforced::AsItCame | Enforced::Rewritten(_) => call,
         };
         ledger.tool_call(&made.name, &made.raw, call);
@@ -147,7 +151,8 @@ async fn whole(
         Enforced::Refused => {
             // Nothing of the answer can be shown: an error in its place.
             let family = answer.admission.route.family;
-            let response = rescue::refuse(&judgement, &exchange, family);
+            let mut response = rescue::refuse(&judgement, &exchange, family);
+            rescue::name_approval(&judgement, &mut response);
             ledger.close().await?;
             return Ok(response);
         }
@@ -158,10 +163,83 @@ async fn whole(
     *response.status_mut() = status;
     *response.headers_mut() = upstream::response_headers(&head.headers, changed);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    rescue::name_approval(&judgement, &mut response);
     if sealed.is_some() && answer.admission.route.inline_receipt {
         receipt::inline(&answer.gateway, &answer.admission, response.headers_mut());
     }
     Ok(response)
+}
+
+/// Judges a whole answer.
+fn judge(
+    answer: &Answer,
+    ledger: &mut Ledger,
+    decoded: &Decoded,
+    screening: &Screening,
+    rulings: &Rulings,
+) -> Result<Judgement, Fault> {
+    let judging = Mark::now();
+    let court = answer.court();
+    let mut judgement = court.answer(decoded, &screening.findings, &answer.trace, rulings);
+    ledger.took("judge_response", judging.micros());
+    missed(ledger, screening.missed, &mut judgement)?;
+    if answer.admission.route.opaque == OpaqueMode::Refuse && !decoded.opaque.is_empty() {
+        judgement.raise(Verdict::Block);
+        judgement.blocked_choices.insert(u32::MAX);
+        judgement.errors.push("content that no detector reads".to_owned());
+    }
+    Ok(judgement)
+}
+
+/// Waits for a person's word about each call that is held for one. Leave is
+/// taken only where all held calls of a choice have it: a choice passes whole,
+/// so leave for a part of it would be spent on nothing.
+async fn approvals(
+    answer: &Answer,
+    ledger: &mut Ledger,
+    decoded: &Decoded,
+    judgement: &Judgement,
+) -> Rulings {
+    let waiting = Mark::now();
+    let calls = judgement.held.iter().filter_map(|(place, own)| {
+        let call = decoded.calls.get(*place)?;
+        Some((*place, call.choice, approval::hold(answer, ledger, call, own)))
+    });
+    let calls: Vec<_> = calls.collect();
+    let waits = judgement.held.iter().zip(&calls).filter_map(|((place, own), (.., held))| {
+        let call = decoded.calls.get(*place)?;
+        let approval = Some(held.as_ref().ok()?.id().to_string());
+        let became = CallVerdict { approval, ..CallVerdict::of(own) };
+        Some((call.name.clone(), call.raw.clone(), became))
+    });
+    ledger.waits(waits.collect());
+    let wait = answer.gateway.limits().approval_wait();
+    let tasks = &answer.gateway.shared.tasks;
+    let answered = calls.into_iter().map(|(place, choice, held)| async move {
+        let told = match held {
+            Err(refused) => Err(refused),
+            Ok(mut held) => held.allowed(wait, tasks.stopped()).await.map(|()| held),
+        };
+        (place, choice, told)
+    });
+    let answered: Vec<_> = join_all(answered).await;
+    let refused: BTreeSet<u32> =
+        answered.iter().filter(|(.., told)| told.is_err()).map(|(_, choice, _)| *choice).collect();
+    let approvers = &answer.gateway.config.approvers;
+    let rulings = answered.into_iter().map(|(place, choice, told)| {
+        let ruling = told.and_then(|held| {
+            if refused.contains(&choice) {
+                Err(held.not(Why::Beside))
+            } else {
+                held.spend(approvers)
+            }
+        });
+        (place, ruling)
+    });
+    let rulings = rulings.collect();
+    ledger.waits(Vec::new());
+    ledger.took("approval", waiting.micros());
+    rulings
 }
 
 enum Enforced {

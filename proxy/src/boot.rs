@@ -12,6 +12,7 @@ use troth_classifiers::{Classifiers, ModelInfo, ModelSource, Options, Runtime};
 use troth_policies::{Bundle, Source};
 
 use crate::{
+    approval::Desk,
     body::Budget,
     config::{self, Config, LogSettings, Place},
     evidence::{Evidence, Opened},
@@ -38,7 +39,7 @@ pub(crate) enum BootFault {
     #[diagnostic(transparent)]
     Config(#[from] config::ConfigFaults),
     /// Faults of the bundle.
-    #[error("the bundle does not compile\n{0}")]
+    #[error("the bundle does not compile\n\n{}", .0.report())]
     Bundle(troth_policies::Diagnostics),
     /// A directory without a bundle.
     #[error("`{path}` is not a bundle: it has no `bundle.toml`")]
@@ -300,6 +301,7 @@ pub(crate) fn shared(config: &Config, tasks: Tasks) -> Shared {
         tasks,
         exchanges: Arc::new(Semaphore::new(config.limits.exchanges)),
         budget: Budget::new(config.limits.buffered_total_bytes),
+        desk: Desk::new(),
     }
 }
 
@@ -307,6 +309,7 @@ pub(crate) fn shared(config: &Config, tasks: Tasks) -> Shared {
 /// anew, and exchanges under way keep the permits that they have.
 pub(crate) fn reshared(old: &Gateway, config: &Config) -> Shared {
     let mut new = shared(config, old.shared.tasks.clone());
+    new.desk = old.shared.desk.clone();
     let limits = old.limits();
     if limits.exchanges == config.limits.exchanges {
         new.exchanges = old.shared.exchanges.clone();

@@ -1,5 +1,6 @@
 //! The `troth` command: what was typed, and the exit code that it earns.
 
+mod approve;
 mod check;
 mod demo;
 mod disclose;
@@ -66,6 +67,9 @@ enum Command {
     Disclose(disclose::Disclose),
     /// Destroy the keys of a tenant's days: what they hide stays hidden.
     Erase(erase::Erase),
+    /// See the tool calls that wait for a person, and decide about them.
+    #[command(subcommand)]
+    Approve(approve::Approve),
     /// Put a signed statement into a log: an incident, a review, a stop.
     Statement(statement::Statement),
     /// End a log for good, so that another may follow it.
@@ -117,6 +121,7 @@ fn run(command: Command) -> Result<(), CliFault> {
         Command::Keygen(keygen) => keygen.run(),
         Command::Disclose(disclose) => disclose.run(),
         Command::Erase(erase) => erase.run(),
+        Command::Approve(approve) => approve.run(),
         Command::Statement(statement) => statement.run(),
         Command::End(end) => end.run(),
         Command::StubModel(stub) => stub.run(),

@@ -9,6 +9,7 @@
 //! - `policy.bundle` `builtin:baseline`
 //! - `classifiers`: `models` `builtin:models`, `providers` `["cpu"]`,
 //!   `deadline_ms` 250, `on_deadline` `refuse`
+//! - no `[[approver]]`: what policies hold for a person is refused
 //! - limits: see [`Limits`]
 
 mod faults;
@@ -22,6 +23,7 @@ pub(crate) use read::read;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use troth_attest::VerifierKey;
 use troth_classifiers::Provider;
 use troth_policies::Principal;
 
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) logs: Vec<LogSettings>,
     /// Who may come; empty: everybody is `anonymous`.
     pub(crate) principals: Vec<Known>,
+    /// Whose statements let held calls pass.
+    pub(crate) approvers: Vec<Approver>,
     /// Bounds.
     pub(crate) limits: Limits,
 }
@@ -247,6 +251,15 @@ pub(crate) struct LogSettings {
     pub(crate) witnesses: Option<PathBuf>,
     /// How long a witness is waited for.
     pub(crate) witness_timeout: Duration,
+}
+
+/// Somebody who decides about calls that policies hold for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Approver {
+    /// Its name, for people.
+    pub(crate) id: String,
+    /// The key that signs its decisions.
+    pub(crate) key: VerifierKey,
 }
 
 /// A principal and the digest of its key.

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use troth_policies::Principal;
 
 use crate::{
+    approval::Desk,
     body::Budget,
     config::{Config, Limits, Route},
     evidence::Evidence,
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) exchanges: Arc<Semaphore>,
     /// Bytes of bodies.
     pub(crate) budget: Budget,
+    /// Tool calls that wait for a person.
+    pub(crate) desk: Desk,
 }
 
 impl Gateway {

@@ -1,13 +1,20 @@
 //! Findings to verdicts, one question for each thing that is about to happen.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use troth_attest::Commitment;
 use troth_policies::Channel;
 use troth_policies::{
     Action, Bundle, Call, Determining, Event, Finding, Principal, Resource, Trace, Verdict,
 };
 
-use crate::dialect::{Decoded, Piece, ToolCall};
+use crate::{
+    approval::{NotApproved, Pass},
+    dialect::{Decoded, Piece, ToolCall},
+};
 
 /// What was decided, and by which policies.
 #[derive(Debug, Clone)]
@@ -15,7 +22,7 @@ pub(crate) struct Judgement {
     /// The strongest verdict.
     pub(crate) verdict: Verdict,
     /// What determined it and every weaker one.
-    pub(crate) policies: Vec<Determining>,
+    pub(crate) policies: Vec<Arc<Determining>>,
     /// Indexes of the findings whose spans are replaced.
     pub(crate) redact: BTreeSet<usize>,
     /// Policies whose evaluation failed: a block.
@@ -24,7 +31,16 @@ pub(crate) struct Judgement {
     pub(crate) blocked_choices: BTreeSet<u32>,
     /// What becomes of each tool call of the answer, by its place.
     pub(crate) calls: Vec<(usize, CallVerdict)>,
+    /// Tool calls, by their places, that only a person's approval is missing
+    /// for: nothing else keeps their choice from passing. Each with its own
+    /// judgement.
+    pub(crate) held: Vec<(usize, Judgement)>,
+    /// Calls that no approver has let pass.
+    pub(crate) not_approved: Vec<NotApproved>,
 }
+
+/// What a person's answer, or the want of one, means for a held call.
+pub(crate) type Rulings = BTreeMap<usize, Result<Pass, NotApproved>>;
 
 /// What becomes of one tool call, and by which policies.
 #[derive(Debug, Clone, Default)]
@@ -33,13 +49,44 @@ pub(crate) struct CallVerdict {
     pub(crate) verdict: Option<Verdict>,
     /// Ids of the policies that determined it.
     pub(crate) policies: Vec<String>,
+    /// The id under which it was held for a person.
+    pub(crate) approval: Option<String>,
+    /// What was approved, where it passes with that.
+    pub(crate) approved: Option<Commitment>,
 }
 
 impl CallVerdict {
     /// What `judgement` says of the call that it is about.
     pub(crate) fn of(judgement: &Judgement) -> Self {
         let policies = judgement.policies.iter().map(|policy| policy.id.clone()).collect();
-        Self { verdict: Some(judgement.verdict), policies }
+        Self { verdict: Some(judgement.verdict), policies, approval: None, approved: None }
+    }
+
+    /// What a person's answer makes of a call that was held, and of the
+    /// judgement that held it.
+    pub(crate) fn ruled(judgement: &mut Judgement, ruling: &Result<Pass, NotApproved>) -> Self {
+        match ruling {
+            Ok(pass) => {
+                judgement.approve();
+                Self {
+                    approval: Some(pass.id.to_string()),
+                    approved: Some(pass.call),
+                    ..Self::of(judgement)
+                }
+            }
+            Err(refused) => {
+                judgement.raise(refused.verdict());
+                judgement.not_approved.push(refused.clone());
+                let approval = refused.id.as_ref().map(ToString::to_string);
+                Self { approval, ..Self::of(judgement) }
+            }
+        }
+    }
+
+    /// It goes with the choice that makes it.
+    fn goes_with(&mut self, whole: &Judgement) {
+        let approval = self.approval.take();
+        *self = Self { approval, ..Self::of(whole) };
     }
 }
 
@@ -52,6 +99,8 @@ impl Default for Judgement {
             errors: Vec::new(),
             blocked_choices: BTreeSet::new(),
             calls: Vec::new(),
+            held: Vec::new(),
+            not_approved: Vec::new(),
         }
     }
 }
@@ -71,9 +120,23 @@ impl Judgement {
         self.errors.extend(other.errors);
         self.blocked_choices.extend(other.blocked_choices);
         self.calls.extend(other.calls);
+        self.held.extend(other.held);
+        self.not_approved.extend(other.not_approved);
     }
 
-    fn policy(&mut self, policy: Determining) {
+    /// A person has approved what waited for one: the rest of the judgement
+    /// stands, and the policies that asked are noted as such.
+    pub(crate) fn approve(&mut self) {
+        for policy in &mut self.policies {
+            if policy.response == Verdict::Approve {
+                Arc::make_mut(policy).response = Verdict::Flag;
+            }
+        }
+        let rest = self.policies.iter().map(|policy| policy.response).max();
+        self.verdict = rest.unwrap_or_default().max(Verdict::Flag);
+    }
+
+    fn policy(&mut self, policy: Arc<Determining>) {
         if !self.policies.iter().any(|known| known.id == policy.id) {
             self.policies.push(policy);
         }
@@ -161,12 +224,15 @@ impl Court<'_> {
         judgement
     }
 
-    /// A whole answer, choice by choice: what it says, and each call it makes.
+    /// A whole answer, choice by choice: what it says, and each call it makes;
+    /// `rulings` are what became of the calls that an earlier judgement of it
+    /// held.
     pub(crate) fn answer(
         &self,
         decoded: &Decoded,
         findings: &[Finding],
         trace: &Trace,
+        rulings: &Rulings,
     ) -> Judgement {
         let mut judgement = Judgement::default();
         let mut choices: BTreeSet<Option<u32>> =
@@ -186,21 +252,33 @@ impl Court<'_> {
             let mut verdict = Judgement::default();
             let model = Resource::Model(self.model);
             self.ask(&mut verdict, Action::Respond, model, findings, &own(false), trace);
+            let mut held = Vec::new();
+            let says = verdict.verdict;
             let of_calls = own(true);
             let calls = decoded.calls.iter().enumerate();
             for (place, call) in calls.filter(|(_, call)| Some(call.choice) == choice) {
                 let mut one = Judgement::default();
                 self.call(&mut one, call, findings, &of_calls, trace);
-                verdict.calls.push((place, CallVerdict::of(&one)));
+                let waits = one.verdict == Verdict::Approve;
+                let became = match rulings.get(&place).filter(|_| waits) {
+                    Some(ruling) => CallVerdict::ruled(&mut one, ruling),
+                    None => CallVerdict::of(&one),
+                };
+                if waits && !rulings.contains_key(&place) {
+                    held.push((place, one.clone()));
+                }
+                verdict.calls.push((place, became));
                 verdict.redact.extend(std::mem::take(&mut one.redact));
                 verdict.merge(one);
             }
             if verdict.verdict >= Verdict::Approve {
                 // A call goes with the choice that makes it.
-                let whole = CallVerdict::of(&verdict);
-                for (_, call) in &mut verdict.calls {
-                    *call = whole.clone();
-                }
+                let mut calls = std::mem::take(&mut verdict.calls);
+                calls.iter_mut().for_each(|(_, call)| call.goes_with(&verdict));
+                verdict.calls = calls;
+            }
+            if verdict.verdict == Verdict::Approve && says < Verdict::Approve {
+                verdict.held = held;
             }
             let redact = std::mem::take(&mut verdict.redact);
             if verdict.verdict >= Verdict::Approve {

@@ -12,9 +12,10 @@ use troth_attest::{
     Digest as RecordDigest, Enforcement, Intent, Opaque, Outcome, Pending, Record, RecordVerdict,
     Sealed, ToolCall as ToolCallRecord, Usage,
 };
-use troth_policies::{Determining, Verdict};
+use troth_policies::Verdict;
 
 use crate::{
+    approval::tool_name,
     clock::Mark,
     config::{Commit, Mode, Route},
     coverage::Coverage,
@@ -68,6 +69,9 @@ pub(crate) struct Ledger {
     /// Tool calls that the log does not have yet.
     calls: Vec<ToolCallRecord>,
     called: u64,
+    /// Tool calls that wait for a person, if the client leaves before one says
+    /// anything.
+    held: Vec<(String, String, CallVerdict)>,
     /// Bytes that left before the verdict that covers them.
     released_before: u64,
     /// Bytes that left after it.
@@ -139,6 +143,7 @@ impl Ledger {
             definitions: BTreeMap::new(),
             calls: Vec::new(),
             called: 0,
+            held: Vec::new(),
             released_before: 0,
             released_after: 0,
             upstream_status: None,
@@ -221,7 +226,6 @@ impl Ledger {
     }
 
     /// What was judged so far.
-    #[cfg(test)]
     pub(crate) const fn judgement(&self) -> &Judgement {
         &self.judgement
     }
@@ -323,17 +327,16 @@ impl Ledger {
         let number = self.called;
         self.called += 1;
         let Some(committer) = &self.committer else { return };
-        let definition = self.definitions.get(name).map(|digest| {
-            let server = self.opening.route.upstream.authority.as_str();
-            RecordDigest::of(&[server.as_bytes(), b"\n", digest].concat())
-        });
+        let definition = self.definition(name);
         self.calls.push(ToolCallRecord {
+            approval: became.approval,
+            approved: became.approved,
             arguments: Some(committer.commit(&format!("arguments/{number}"), arguments.as_bytes())),
             definition,
             exchange: self.opening.exchange.to_string(),
             number,
             policies: became.policies,
-            tool: if is_plain(name) { name.to_owned() } else { "unnamed".to_owned() },
+            tool: tool_name(name).to_owned(),
             verdict: became.verdict.map_or(RecordVerdict::Abort, record_verdict),
             ..ToolCallRecord::default()
         });
@@ -349,6 +352,24 @@ impl Ledger {
             }
             self.calls.remove(0);
         }
+    }
+
+    /// Notes calls that wait for a person; an exchange that ends before anybody
+    /// says anything leaves them as held.
+    pub(crate) fn waits(&mut self, held: Vec<(String, String, CallVerdict)>) {
+        self.held = held;
+    }
+
+    /// Digest of a tool's definition, as records have it.
+    pub(crate) fn definition(&self, name: &str) -> Option<RecordDigest> {
+        let server = self.opening.route.upstream.authority.as_str();
+        let digest = self.definitions.get(name)?;
+        Some(RecordDigest::of(&[server.as_bytes(), b"\n", digest].concat()))
+    }
+
+    /// The log that the exchange is in, where it is in one.
+    pub(crate) const fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_ref()
     }
 
     /// What is left to be written, in its order.
@@ -507,7 +528,7 @@ impl Ledger {
     }
 
     fn outcome(&mut self, intent: u64, verdict: RecordVerdict, reason: Option<&str>) -> Outcome {
-        let policies: &[Determining] = &self.judgement.policies;
+        let policies = &self.judgement.policies;
         let mut commitments: Vec<String> =
             policies.iter().flat_map(|policy| policy.commitments.iter().cloned()).collect();
         commitments.sort();
@@ -565,6 +586,9 @@ impl Drop for Ledger {
         } else {
             (RecordVerdict::Abort, "client")
         };
+        for (name, arguments, became) in std::mem::take(&mut self.held) {
+            self.tool_call(&name, &arguments, became);
+        }
         self.leave(verdict, Some(reason));
     }
 }

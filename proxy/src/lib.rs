@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod approval;
 mod body;
 mod boot;
 mod cli;
@@ -11,6 +12,9 @@ mod coverage;
 mod dialect;
 mod evidence;
 mod fault;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod json;
 mod judge;

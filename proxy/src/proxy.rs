@@ -113,7 +113,9 @@ impl Proxy {
         let shared = boot::reshared(&old, &config);
         let new = boot::gateway(config, logs, detectors, shared, false).await?;
         let digest = new.config.digest.clone();
+        let bundle = new.screener.bundle().digest().into();
         self.in_force.store(Arc::new(new));
+        old.shared.desk.keep_bundle(bundle);
         Ok(format!("configuration {digest} is in force"))
     }
 

@@ -15,11 +15,17 @@ mod state;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::FuturesOrdered};
+use futures_util::{
+    StreamExt,
+    stream::{FuturesOrdered, FuturesUnordered},
+};
 use http::{Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::mpsc::Sender;
+use tokio::{
+    sync::mpsc::Sender,
+    time::{Interval, MissedTickBehavior},
+};
 
 use crate::{
     answer::Answer,
@@ -30,7 +36,7 @@ use crate::{
     receipt, upstream,
 };
 
-use state::{Ending, Out, Scoring, State};
+use state::{Answered, Ending, Holding, Out, Scoring, State};
 
 /// Answers with a stream and starts its task.
 pub(crate) fn start(
@@ -48,7 +54,10 @@ pub(crate) fn start(
     let tasks = answer.gateway.shared.tasks.clone();
     let patience = answer.gateway.limits().idle_timeout();
     let state = State::new(answer, ledger);
-    let pump = Pump { state, frames, patience, scoring: FuturesOrdered::new() };
+    let mut pings = tokio::time::interval(state.answer.gateway.limits().approval_ping());
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (scoring, holding) = (FuturesOrdered::new(), FuturesUnordered::new());
+    let pump = Pump { state, frames, patience, scoring, holding, pings };
     tasks.spawn("stream", pump.run(body));
     response
 }
@@ -60,6 +69,11 @@ struct Pump {
     /// Scores under way, in `race` mode; taken in the order of the text, so
     /// that what was judged is always a beginning of it.
     scoring: FuturesOrdered<Scoring>,
+    /// Tool calls that wait for a person.
+    holding: FuturesUnordered<Holding>,
+    /// When the client gets a sign of life, while some do. The first is due at
+    /// once: it tells the client what it waits for.
+    pings: Interval,
 }
 
 /// The client is gone.
@@ -89,6 +103,12 @@ impl Pump {
                 Some(scored) = self.scoring.next() => {
                     self.state.scored(scored);
                     if let Some(ending) = self.release().await? {
+                        break ending;
+                    }
+                    continue;
+                }
+                step = person(&mut self.holding, &mut self.pings) => {
+                    if let Some(ending) = self.heard(step).await? {
                         break ending;
                     }
                     continue;
@@ -135,8 +155,39 @@ impl Pump {
         self.state.ending()
     }
 
+    /// Waits for the last word about every call that is held.
+    async fn attend(&mut self) -> Result<(), Gone> {
+        self.holding.extend(self.state.asked());
+        while !self.holding.is_empty() && self.state.ending().is_none() {
+            let step = tokio::select! {
+                biased;
+                () = self.frames.closed() => return Err(Gone),
+                step = person(&mut self.holding, &mut self.pings) => step,
+            };
+            self.heard(step).await?;
+        }
+        Ok(())
+    }
+
+    /// A person has answered, or a sign of life is due.
+    async fn heard(&mut self, step: Step) -> Result<Option<Ending>, Gone> {
+        match step {
+            Step::Answer(answered) => {
+                self.state.answered(answered);
+                self.release().await
+            }
+            Step::Ping => {
+                let ping = self.state.ping();
+                self.state.ledger.released(&ping, 0);
+                push(&self.frames, self.patience, ping).await?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Sends what is cleared.
     async fn release(&mut self) -> Result<Option<Ending>, Gone> {
+        self.holding.extend(self.state.asked());
         let out = self.state.cleared();
         if !out.bytes.is_empty() {
             self.send(out).await?;
@@ -163,6 +214,11 @@ impl Pump {
             for scoring in self.state.due(true) {
                 let scored = scoring.await;
                 self.state.scored(scored);
+            }
+            if self.attend().await.is_err() {
+                self.state.cover();
+                self.state.ledger.abort();
+                return Err(Gone);
             }
             self.state.nothing_is_left_unjudged();
             if let Some(verdict) = self.state.ending() {
@@ -215,6 +271,24 @@ impl Pump {
             return Ok(());
         }
         push(&self.frames, self.patience, last.bytes).await
+    }
+}
+
+/// What happens while calls wait for a person.
+enum Step {
+    Answer(Answered),
+    Ping,
+}
+
+/// The next of it; never, while no call waits.
+async fn person(holding: &mut FuturesUnordered<Holding>, pings: &mut Interval) -> Step {
+    if holding.is_empty() {
+        return std::future::pending().await;
+    }
+    tokio::select! {
+        biased;
+        Some(answered) = holding.next() => Step::Answer(answered),
+        _ = pings.tick() => Step::Ping,
     }
 }
 

@@ -60,13 +60,23 @@ pub(crate) fn reason(judgement: &Judgement, exchange: &str) -> String {
         return format!("Blocked: {why} (exchange {exchange}).");
     };
     let message = policy.message.as_deref().unwrap_or("this is against the operator's policy");
-    let held = if policy.response == troth_policies::Verdict::Approve {
-        " It needs a person's approval."
-    } else {
-        ""
+    let held = match judgement.not_approved.first() {
+        Some(refused) => format!(" {}", refused.told()),
+        None if policy.response == troth_policies::Verdict::Approve => {
+            " It needs a person's approval.".to_owned()
+        }
+        None => String::new(),
     };
     format!("Blocked by policy `{}`: {message}.{held} (exchange {exchange})", policy.id)
         .replace("..", ".")
+}
+
+/// Names the held call of a whole answer to whoever made it.
+pub(crate) fn name_approval(judgement: &Judgement, response: &mut Response<Body>) {
+    let id = judgement.not_approved.iter().find_map(|refused| refused.id.as_ref());
+    if let Some(value) = id.and_then(|id| HeaderValue::from_str(id).ok()) {
+        response.headers_mut().insert("troth-approval", value);
+    }
 }
 
 /// A problem document (RFC 9457), where no dialect applies.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes the evidence log's parsers, one target after another, and prints a table; `make fuzz`
+# Fuzzes what reads others' bytes, one target after another, and prints a table; `make fuzz`
 # calls it. What is found grows outside the sources; `keep` brings the smallest set that covers as
 # much back into `corpus/`, which plain `cargo test` replays.
 #

@@ -7,6 +7,7 @@
     reason = "tests: what fails fails loudly, in its place"
 )]
 
+mod approve;
 mod arrows;
 mod audit;
 mod census;

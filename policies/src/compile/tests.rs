@@ -75,6 +75,37 @@ fn every_fault_is_told_where_it_stands() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Cedar recurses over the links of a chain: the longest that compiles is also
+/// judged, and a longer one is refused before Cedar sees it.
+#[test]
+fn a_policy_is_bounded_in_words() {
+    let compile = |links: usize| {
+        let chain = "principal.limit < 5 && ".repeat(links);
+        let mut source = good();
+        let text = format!(
+            "@id(\"p\") @response(\"block\")\nforbid (principal, action, resource) \
+             when {{ {chain}true }};\n"
+        );
+        source.insert("policies/p.cedar", text.into_bytes());
+        Bundle::compile(&source)
+    };
+    // Seven words a link: `principal`, `.`, `limit`, `<`, `5`, `&`, `&`.
+    let longest = (crate::limits::POLICY_WORDS - 30) / 7;
+    let bundle = compile(longest).unwrap().bundle;
+    let decision = bundle.judge(&Event {
+        action: Action::Prompt,
+        principal: &Principal::anonymous(),
+        resource: Resource::Model("m"),
+        findings: &[],
+        call: None,
+        trace: &Trace::default(),
+    });
+    assert_eq!(decision.verdict, Verdict::Block);
+    assert!(decision.errors.is_empty());
+    let faults = compile(longest + 4).unwrap_err();
+    assert!(faults.to_string().contains("the policy is too large"), "{faults}");
+}
+
 /// The shipped bundles compile without a warning, pass their own examples, and
 /// show as many texts that only look like attacks as attacks.
 #[test]

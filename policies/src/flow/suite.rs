@@ -265,7 +265,7 @@ fn offers_are_judged() {
             call: None,
             trace: &Trace::default(),
         });
-        decision.policies.into_iter().map(|policy| policy.id).collect::<Vec<_>>()
+        decision.policies.iter().map(|policy| policy.id.clone()).collect::<Vec<_>>()
     };
     assert_eq!(offer("mail", "send_mail", "Sends a mail."), [""; 0]);
     assert_eq!(offer("mail", "send_mail", "Sends a mail."), [""; 0]);

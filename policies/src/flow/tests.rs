@@ -41,8 +41,11 @@ mod base64_of {
     }
 }
 
+/// Its name, and what it does.
+type Change = (&'static str, fn(&str) -> String);
+
 /// What a copyist may do to a passage and still be found out.
-const CHANGES: &[(&str, fn(&str) -> String)] = &[
+const CHANGES: &[Change] = &[
     ("nothing", |text| text.to_owned()),
     ("upper case", |text| text.to_uppercase()),
     ("line breaks", |text| text.replace(' ', "\n\t  ")),

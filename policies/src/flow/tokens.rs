@@ -123,6 +123,21 @@ fn link_start(chunk: &str) -> Option<usize> {
     chunk.find("www.").filter(|at| *at == 0)
 }
 
+/// The distinctive word that a value is as a whole, as texts are searched for
+/// it; nothing where it is more than one word.
+pub(crate) fn only_word(value: &str) -> Option<String> {
+    let value = value.trim().to_lowercase();
+    if value.contains(between) {
+        return None;
+    }
+    let word = value.trim_matches(['.', ':', '!', '?', '*', '=', '&']);
+    let word = match link_start(word) {
+        Some(from) => word.get(from..).unwrap_or_default().trim_end_matches('/'),
+        None => word,
+    };
+    Some(word.to_owned())
+}
+
 /// The host of a link without its scheme. What stands before the last `@` of
 /// the authority is a user's name, whatever it looks like.
 pub(crate) fn host_of(link: &str) -> &str {
@@ -159,12 +174,16 @@ fn is_date(chunk: &str) -> bool {
 fn numbers(text: &str, put: &mut impl FnMut(Kind, &str)) {
     let mut groups: Vec<&str> = Vec::new();
     for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')) {
-        // Punctuation between (an empty word) and words without digits end a number.
-        if is_date(word) || !word.chars().any(|c| c.is_ascii_digit()) {
-            if !word.is_empty() {
-                joined(&groups, put);
-                groups.clear();
-            }
+        if word.is_empty() {
+            continue;
+        }
+        let digit = word.chars().any(|c| c.is_ascii_digit());
+        // The bank of an account in Great Britain or the Netherlands is four letters.
+        let bank = word.len() == 4 && groups.iter().any(|group| is_account_head(group));
+        // A word that is no part of a number ends it.
+        if is_date(word) || !(digit || bank) {
+            joined(&groups, put);
+            groups.clear();
             continue;
         }
         groups.extend(word.split(['-', '.']).filter(|group| !group.is_empty()));
@@ -174,6 +193,14 @@ fn numbers(text: &str, put: &mut impl FnMut(Kind, &str)) {
         }
     }
     joined(&groups, put);
+}
+
+/// Country and check digits, with which an international account number begins.
+fn is_account_head(group: &str) -> bool {
+    let (country, check) = group.split_at_checked(2).unwrap_or_default();
+    country.chars().all(|c| c.is_ascii_alphabetic())
+        && check.len() == 2
+        && check.chars().all(|c| c.is_ascii_digit())
 }
 
 fn joined(groups: &[&str], put: &mut impl FnMut(Kind, &str)) {
@@ -196,8 +223,8 @@ fn joined(groups: &[&str], put: &mut impl FnMut(Kind, &str)) {
 const LEAST_BYTES: usize = 5;
 /// Digits of the shortest distinctive number.
 const NUMBER_DIGITS: usize = 7;
-/// The longest account number (an IBAN has 34 characters).
-const NUMBER_BYTES: usize = 34;
+/// The longest number of an account: a wallet's (an IBAN has 34 characters).
+const NUMBER_BYTES: usize = 64;
 /// Groups of one number that are looked at together, so that the pairs of
 /// beginning and end are few.
 const GROUPS: usize = 12;
@@ -222,6 +249,7 @@ mod tests {
             ("see https://good.example@evil.example:80/a", "evil.example"),
             ("IBAN DE89 3704 0044 0532 0130 00 today", "de89370400440532013000"),
             ("invoice 2291 to DE89 3704 0044 0532 0130 00", "de89370400440532013000"),
+            ("to GB82 WEST 1234 5698 7654 32.", "gb82west12345698765432"),
             ("卡号6222-0212-3456-7890", "6222021234567890"),
             ("open /home/u/customers.csv now", "customers.csv"),
             ("order W-10293", "w-10293"),

@@ -2,16 +2,16 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use cedar_policy::{
-    Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
-};
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 
 use crate::{
     decision::{Determining, Verdict},
     diagnostic::{Diagnostic, Faults, FileText},
+    judge::advice::{doubtful, invalid, unread},
     labels::Labels,
     limits,
     manifest::{ID_RULE, is_id},
+    nearest::or_nearest,
     tomlfile::cut,
 };
 
@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Rule {
     pub(crate) policy: Policy,
     pub(crate) says: Determining,
+    /// As its author wrote it.
+    pub(crate) text: String,
 }
 
 /// What policies may refer to.
@@ -30,6 +32,14 @@ pub(crate) struct Known<'k> {
     pub(crate) labels: &'k Labels,
 }
 
+impl Known<'_> {
+    /// What was expected instead of a category that nobody has.
+    fn category(&self, typed: &str) -> String {
+        let names = self.categories.iter().map(String::as_str);
+        or_nearest("a category of a detector of this bundle", typed, names)
+    }
+}
+
 /// Reads one file.
 pub(crate) fn read(
     file: &FileText,
@@ -38,12 +48,15 @@ pub(crate) fn read(
     rules: &mut Vec<Rule>,
     faults: &mut Faults,
 ) {
+    if let Some((at, most)) = too_large(&file.text) {
+        let fault = file.fault(at..at.saturating_add(1), "the policy is too large");
+        faults.push(fault.expect(most));
+        return;
+    }
     let set = match file.text.parse::<PolicySet>() {
         Ok(set) => set,
         Err(errors) => {
-            for error in errors.iter() {
-                faults.push(cedar_fault(file, error).such_as(EXAMPLE));
-            }
+            errors.iter().for_each(|error| faults.push(unread(file, error, EXAMPLE)));
             return;
         }
     };
@@ -57,54 +70,130 @@ pub(crate) fn read(
         policy.id().to_string().trim_start_matches("policy").parse::<usize>().unwrap_or(usize::MAX)
     });
     let places = places(&file.text);
-    let validated = Validator::new(known.schema.clone()).validate(&set, ValidationMode::Strict);
-    for error in validated.validation_errors() {
-        faults.push(cedar_fault(file, error));
-    }
-    for warning in validated.validation_warnings() {
-        let fault = cedar_fault(file, warning);
-        // A policy that can never forbid is a gap that looks like a rule.
-        let gap = matches!(warning, ValidationWarning::ImpossiblePolicy(_));
-        faults.push(if gap { fault } else { fault.into_warning() });
-    }
+    validate(file, &set, known.schema, faults);
     for (number, policy) in policies.into_iter().enumerate() {
         let place = places.get(number).cloned().unwrap_or(0..0);
-        let says = annotations(file, policy, &place, known, ids, faults);
-        references(file, policy, &place, known, faults);
         if rules.len() >= limits::POLICIES {
             faults.push(file.fault(place, format!("more than {} policies", limits::POLICIES)));
             return;
         }
+        let says = annotations(file, policy, &place, known, ids, faults);
+        references(file, policy, &place, known, faults);
         if let Some(says) = says {
-            rules.push(Rule { policy: policy.new_id(PolicyId::new(&says.id)), says });
+            let text = file.text.get(place).unwrap_or_default().to_owned();
+            rules.push(Rule { policy: policy.new_id(PolicyId::new(&says.id)), says, text });
         }
+    }
+}
+
+/// Strict validation, which is asked once for each type of principal: what it
+/// says of several at one place is one fault.
+fn validate(file: &FileText, set: &PolicySet, schema: &Schema, faults: &mut Faults) {
+    let validated = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
+    let (mut told, mut wrong) = (BTreeSet::new(), BTreeSet::new());
+    for error in validated.validation_errors() {
+        let fault = invalid(file, error);
+        let general = PRINCIPALS
+            .iter()
+            .fold(fault.message().to_owned(), |said, kind| said.replace(kind, "`principal`"));
+        wrong.insert(error.policy_id().to_string());
+        if told.insert((fault.line(), fault.column(), general)) {
+            faults.push(fault);
+        }
+    }
+    for warning in validated.validation_warnings() {
+        let fault = doubtful(file, warning);
+        // Why a policy can never apply is said once, and what is wrong with it
+        // is the better reason.
+        if fault.is_warning() || wrong.insert(warning.policy_id().to_string()) {
+            faults.push(fault);
+        }
+    }
+}
+
+/// Where a policy becomes larger or deeper than can be given to Cedar, whose
+/// parser, validator and evaluator recurse: on brackets, on operators before an
+/// operand, and on every link of a chain (`a && b && c`, `a.b.c`).
+fn too_large(text: &str) -> Option<(usize, String)> {
+    let (mut depth, mut signs, mut words) = (0usize, 0usize, 0usize);
+    let (mut reader, mut in_word) = (Reader::default(), false);
+    for (at, c) in text.char_indices() {
+        if !reader.is_code(c) {
+            in_word = false;
+            continue;
+        }
+        match c {
+            '(' | '[' | '{' => depth = depth.saturating_add(1),
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ';' => words = 0,
+            _ => {}
+        }
+        signs = match c {
+            '!' | '-' => signs.saturating_add(1),
+            _ if c.is_whitespace() => signs,
+            _ => 0,
+        };
+        let word = c.is_alphanumeric() || c == '_';
+        if !(word && in_word || c.is_whitespace() || matches!(c, ',' | ':')) {
+            words = words.saturating_add(1);
+        }
+        in_word = word;
+        if depth > limits::POLICY_NEST || signs > limits::POLICY_NEST {
+            return Some((at, format!("at most {} levels", limits::POLICY_NEST)));
+        }
+        if words > limits::POLICY_WORDS {
+            let most =
+                format!("at most {} words and operators, strings apart", limits::POLICY_WORDS);
+            return Some((at, format!("{most}: tool groups and attributes hold long lists")));
+        }
+    }
+    None
+}
+
+/// Follows a text's strings and comments.
+#[derive(Debug, Default)]
+struct Reader {
+    quoted: bool,
+    comment: bool,
+    escaped: bool,
+    slash: bool,
+}
+
+impl Reader {
+    /// Whether the next character is neither in a string nor in a comment.
+    fn is_code(&mut self, c: char) -> bool {
+        let slash = std::mem::take(&mut self.slash);
+        if self.comment {
+            self.comment = c != '\n';
+        } else if self.quoted {
+            self.quoted = self.escaped || c != '"';
+            self.escaped = !self.escaped && c == '\\';
+        } else if c == '/' && slash {
+            self.comment = true;
+        } else {
+            self.slash = c == '/';
+            self.quoted = c == '"';
+            return !self.quoted;
+        }
+        false
     }
 }
 
 /// The spans of policies in a text: from after one `;` to the next, strings
 /// and comments passed over. For placing faults only.
 fn places(text: &str) -> Vec<Range<usize>> {
-    let (mut all, mut start) = (Vec::new(), None);
-    let (mut quoted, mut comment, mut escaped) = (false, false, false);
-    let mut before = ' ';
+    let (mut all, mut start): (Vec<Range<usize>>, Option<usize>) = (Vec::new(), None);
+    let mut reader = Reader::default();
     for (at, c) in text.char_indices() {
-        if comment {
-            comment = c != '\n';
-        } else if quoted {
-            quoted = escaped || c != '"';
-            escaped = !escaped && c == '\\';
-        } else if c == '/' && before == '/' {
-            comment = true;
+        let code = reader.is_code(c);
+        if reader.comment {
+            // The slash before the one that makes it a comment is no policy's.
             start = start.filter(|from| at.saturating_sub(1) != *from);
-        } else if c == ';' {
+        } else if code && c == ';' {
             all.push(start.take().unwrap_or(at)..at.saturating_add(1));
-        } else {
-            quoted = c == '"';
-            if start.is_none() && !c.is_whitespace() {
-                start = Some(at);
-            }
+        } else if code && start.is_none() && !c.is_whitespace() {
+            start = Some(at);
         }
-        before = c;
     }
     all
 }
@@ -131,6 +220,7 @@ fn annotations(
         severity: None,
         message: None,
         redact: Vec::new(),
+        place: fault(String::new()).place(),
     };
     let mut response = None;
     for (name, value) in policy.annotations() {
@@ -143,9 +233,8 @@ fn annotations(
             "redact" => says.redact = list(value),
             other => {
                 let fault = fault(format!("unknown annotation `@{}`", cut(other)));
-                faults.push(fault.expect(
-                    "`@id`, `@response`, `@redact`, `@commitment`, `@severity` or `@message`",
-                ));
+                let all = "`@id`, `@response`, `@redact`, `@commitment`, `@severity` or `@message`";
+                faults.push(fault.expect(or_nearest(all, other, ANNOTATIONS)));
             }
         }
     }
@@ -177,7 +266,7 @@ fn annotations(
     }
     for category in says.redact.iter().filter(|category| !known.categories.contains(*category)) {
         let message = format!("no detector has the category `{}`", cut(category));
-        wrong(fault(message).expect("a category of a detector of this bundle"));
+        wrong(fault(message).expect(known.category(category)));
     }
     let severities = ["low", "medium", "high", "critical"];
     if says.severity.as_deref().is_some_and(|severity| !severities.contains(&severity)) {
@@ -232,7 +321,8 @@ fn references(
         let id: &str = literal.id().unescaped();
         if literal.type_name().to_string() == "ToolGroup" && !known.labels.has_group(id) {
             let fault = file.fault(near(id), format!("no tool group `{}`", cut(id)));
-            faults.push(fault.expect("a group that a `[[group]]` of `labels.toml` declares"));
+            let expected = "a group that a `[[group]]` of `labels.toml` declares";
+            faults.push(fault.expect(or_nearest(expected, id, known.labels.group_names())));
         }
     }
     let Ok(json) = policy.to_json() else { return };
@@ -240,11 +330,13 @@ fn references(
     named.walk(&json);
     for name in named.categories.iter().filter(|name| !known.categories.contains(*name)) {
         let fault = file.fault(near(name), format!("no detector has the category `{}`", cut(name)));
-        faults.push(fault.expect("a category of a detector of this bundle"));
+        faults.push(fault.expect(known.category(name)));
     }
     for name in named.labels.iter().filter(|name| !known.labels.declared.contains(*name)) {
         let fault = file.fault(near(name), format!("no label `{}`", cut(name)));
-        faults.push(fault.expect("a label that a `[[label]]` of `labels.toml` declares"));
+        let expected = "a label that a `[[label]]` of `labels.toml` declares";
+        let declared = known.labels.declared.iter().map(String::as_str);
+        faults.push(fault.expect(or_nearest(expected, name, declared)));
     }
 }
 
@@ -256,7 +348,15 @@ struct Names {
 }
 
 impl Names {
-    /// Cedar's own parser bounds how deep a policy nests.
+    /// The category in what `has` asks for: a name, or several in one another.
+    fn category(&mut self, has: &serde_json::Value, place: usize) {
+        let attr = has.get("attr");
+        let one = attr.filter(|_| place == 0).and_then(|attr| attr.as_str());
+        let nested = attr.and_then(|attr| attr.get(place)).and_then(|attr| attr.as_str());
+        self.categories.extend(one.or(nested).map(str::to_owned));
+    }
+
+    /// `too_large` bounds how deep a policy nests.
     fn walk(&mut self, json: &serde_json::Value) {
         match json {
             serde_json::Value::Object(members) => {
@@ -270,9 +370,10 @@ impl Names {
                             let right = operands.get("right");
                             texts(right.unwrap_or(&serde_json::Value::Null), &mut self.labels);
                         }
-                        ("has", Some("findings")) => {
-                            let attr = operands.get("attr").and_then(|attr| attr.as_str());
-                            self.categories.extend(attr.map(str::to_owned));
+                        ("has", Some("findings")) => self.category(operands, 0),
+                        // `context has findings.secret`.
+                        ("has", None) if first(operands) == Some("findings") => {
+                            self.category(operands, 1);
                         }
                         _ => {}
                     }
@@ -285,6 +386,10 @@ impl Names {
     }
 }
 
+fn first(has: &serde_json::Value) -> Option<&str> {
+    has.get("attr")?.get(0)?.as_str()
+}
+
 fn texts(json: &serde_json::Value, out: &mut Vec<String>) {
     match json {
         serde_json::Value::Object(members) => members.values().for_each(|inner| texts(inner, out)),
@@ -294,27 +399,13 @@ fn texts(json: &serde_json::Value, out: &mut Vec<String>) {
     }
 }
 
-/// A fault that Cedar found, where Cedar says that it is.
-fn cedar_fault(file: &FileText, error: &(impl miette::Diagnostic + ?Sized)) -> Diagnostic {
-    let span = error
-        .labels()
-        .and_then(|mut labels| labels.next())
-        .map_or(0..0, |label| label.offset()..label.offset().saturating_add(label.len()));
-    let message: String = error.to_string().lines().next().unwrap_or_default().to_owned();
-    // Cedar begins with "for policy `policy0`, ", by a number nobody wrote.
-    let message = match message.split_once("`, ") {
-        Some((start, rest)) if start.starts_with("for policy `policy") => rest.to_owned(),
-        _ => message,
-    };
-    let fault = file.fault(span, message);
-    match error.help() {
-        Some(help) => fault.expect(help.to_string()),
-        None => fault,
-    }
-}
-
 /// The policy that allows what nothing forbids.
 pub(crate) const BASE: &str = "troth.base";
+
+/// As Cedar's messages name them.
+const PRINCIPALS: [&str; 3] = ["`Agent`", "`User`", "`Team`"];
+
+const ANNOTATIONS: [&str; 6] = ["id", "response", "redact", "commitment", "severity", "message"];
 
 /// A message is for a person: a paragraph at most.
 const MESSAGE_CHARS: usize = 500;

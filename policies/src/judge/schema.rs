@@ -36,7 +36,7 @@ pub(crate) fn applies_to(action: Action) -> &'static [ResourceKind] {
 
 /// The groups that an action is in: `Input` is what goes towards a model,
 /// `Output` what a model says or does.
-fn groups(action: Action) -> &'static str {
+pub(crate) fn groups(action: Action) -> &'static str {
     match action {
         Action::Respond | Action::CallTool => "Output",
         Action::Prompt
@@ -82,8 +82,8 @@ pub(crate) fn text(
          entity Tool in [ToolGroup] = {{ \"name\": String }};\n\
          type Finding = {{ score: Long, severity: Long, count: Long }};\n\
          type Findings = {{ {findings} }};\n\
-         type Argument = {{ all: Set<String>, text?: String, number?: Long, labels: Set<String>, \
-         unnamed: Set<String>, unknown: Set<String>, unreferred: Set<String>, \
+         type Argument = {{ all: Set<String>, text?: String, number?: Long, least?: Long, most?: Long, \
+         labels: Set<String>, unnamed: Set<String>, unknown: Set<String>, unreferred: Set<String>, \
          composed: Set<String>, quoted: Set<String> }};\n\
          type Roles = {{ {playing} }};\n\
          entity Call = {{ \"name\": String }} tags Argument;\n\

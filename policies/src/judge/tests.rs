@@ -1,5 +1,7 @@
 //! Decisions, and that there is no way to an allowed event round a `forbid`.
 
+mod properties;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -46,9 +48,7 @@ fn finding(category: &str, severity: Severity) -> Finding {
 }
 
 fn trace(labels: &[&str]) -> Trace {
-    let mut trace = Trace::default();
-    labels.iter().for_each(|label| trace.add(label));
-    trace
+    Trace::labelled(labels.iter().copied()).unwrap()
 }
 
 fn principal(attributes: Value) -> Principal {
@@ -243,6 +243,30 @@ fn teams_and_patterns_on_arguments() {
     assert_eq!(decide(&agent, "read", json!({ "path": "/a" })), Verdict::Allow);
 }
 
+/// A limit on `number` alone is passed by a fraction, a text and a list.
+#[test]
+fn a_limit_on_the_greatest_number_holds_however_it_is_written() {
+    let bundle = bundle(
+        "@id(\"m\") @response(\"block\")\n\
+         forbid (principal, action == Action::\"CallTool\", resource)\n\
+         when { context.call.hasTag(\"amount\") && context.call.getTag(\"amount\") has most\n\
+                && context.call.getTag(\"amount\").most > 100 };\n",
+    );
+    let (who, none) = (Principal::anonymous(), Trace::default());
+    for (amount, verdict) in [
+        (json!(100), Verdict::Allow),
+        (json!(100.5), Verdict::Block),
+        (json!("101"), Verdict::Block),
+        (json!("1e9"), Verdict::Block),
+        (json!([1, [5000], 2]), Verdict::Block),
+        (json!({ "value": 101, "unit": "EUR" }), Verdict::Block),
+        (json!(["100", 99.5]), Verdict::Allow),
+    ] {
+        let decision = call(&bundle, &who, "pay", &json!({ "amount": amount }), &none);
+        assert_eq!(decision.verdict, verdict, "{amount}");
+    }
+}
+
 #[test]
 fn labels_come_from_their_sources() {
     let bundle = bundle("");
@@ -258,6 +282,8 @@ fn labels_come_from_their_sources() {
     assert_eq!(see(Channel::ToolResult, None, "5"), ["untrusted"]);
     assert_eq!(see(Channel::User, None, "my pii"), ["pii", "untrusted"]);
     assert_eq!(Trace::from_bytes(&trace.to_bytes()).unwrap(), trace);
+    let many: Vec<String> = (0..=crate::limits::LABELS).map(|n| format!("l{n}")).collect();
+    assert!(Trace::labelled(many.iter().map(String::as_str)).is_err());
 }
 
 #[test]
@@ -278,33 +304,6 @@ fn scores_count_from_their_threshold() {
     assert!(weigh(Channel::Assistant, 1_000_000).is_empty());
     let findings = weigh(Channel::ToolResult, 965_000);
     assert_eq!((findings.len(), findings[0].span.clone(), findings[0].segment), (1, 0..4, 3));
-}
-
-#[test]
-fn an_explanation_says_what_would_have_changed_it() {
-    let bundle = bundle(FLOW);
-    let (who, trace) = (Principal::anonymous(), trace(&["untrusted"]));
-    let arguments = json!({ "to": "mal@x" });
-    let event = Event {
-        action: Action::CallTool,
-        principal: &who,
-        resource: Resource::Tool("send_mail"),
-        findings: &[],
-        call: Some(Call { name: "send_mail", arguments: &arguments }),
-        trace: &trace,
-    };
-    let explanation = bundle.explain(&event);
-    assert_eq!(explanation.decision.verdict, Verdict::Block);
-    assert_eq!(explanation.considered, ["x"]);
-    let [change] = explanation.changes.as_slice() else { panic!("{:?}", explanation.changes) };
-    assert_eq!(
-        (change.what.as_str(), change.verdict),
-        ("without the label `untrusted`", Verdict::Allow)
-    );
-    let clean = Trace::default();
-    let explanation = bundle.explain(&Event { trace: &clean, ..event });
-    assert_eq!(explanation.changes[0].what, "with the label `untrusted`");
-    assert!(!serde_json::to_string(&explanation).unwrap().contains("mal@x"));
 }
 
 proptest! {

@@ -106,7 +106,8 @@ impl Cursor {
                 return Some(root);
             };
             let (two, more) = character(rest);
-            if lexicon.trie.may_begin(one, two) {
+            let third = rest.get(more..).filter(|rest| !rest.is_empty());
+            if lexicon.trie.may_begin(one, two, third.map(|rest| character(rest).0)) {
                 match lexicon.trie.jump(one, two) {
                     Jump::To(node) => {
                         let seen = base.saturating_add(second).saturating_add(more);

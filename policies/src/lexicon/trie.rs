@@ -1,8 +1,10 @@
-//! Terms as a tree of letters, in flat arrays.
+//! Terms as a tree of letters, in one flat array.
 //!
-//! Nodes are numbered breadth first, so the children of a node are neighbours
-//! and sorted: a node costs twelve bytes, and nothing is hashed on the way
-//! down. Building sorts the terms once and then reads each letter once.
+//! The children of a node are neighbours and sorted, and the children of the
+//! first of them follow: a walk down the tail of a term goes forward through
+//! memory. That is what costs here: a tree of 100,000 terms is larger than a
+//! cache, and a node elsewhere is a hundred times a node nearby. Building sorts
+//! the terms once and then reads each letter once.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -31,25 +33,34 @@ pub(super) struct At {
 
 /// The tree.
 pub(super) struct Trie {
-    /// The letter that leads to each node; the root has none.
-    letters: Vec<char>,
-    /// The children of node `n` are `first[n]..first[n + 1]`.
-    first: Vec<u32>,
-    /// Whose terms end at each node: one more than a place in `owners`, 0 for
-    /// nobody's; `DECODED_BELOW` where a term that looks into decoded text
-    /// ends further down.
-    ends: Vec<u32>,
+    nodes: Vec<Node>,
     owners: Vec<Box<[Owner]>>,
     /// The nodes that two letters lead to.
     pairs: HashMap<(char, char), u32, Mix>,
-    /// Bits of those pairs: passes over almost every start of ordinary text
-    /// without touching the map.
-    filter: Vec<u64>,
-    filter_shift: u32,
+    /// Two letters that a term begins with, or is; three, where it has more.
+    /// Bits: they pass over almost every start of ordinary text without
+    /// touching the tree.
+    begin: Filter,
+    whole: Filter,
+    longer: Filter,
     /// Letters that are a term by themselves.
     alone: HashSet<char, Mix>,
     /// The ASCII characters, in either case, that a term begins with.
     ascii: [bool; 128],
+}
+
+/// Sixteen bytes, so that a node is in one line of the cache.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    /// The letter that leads here; the root has none.
+    letter: char,
+    /// The first child; the others follow it.
+    first: u32,
+    children: u32,
+    /// Whose terms end here: one more than a place in `owners`, 0 for
+    /// nobody's; `DECODED_BELOW` where a term that looks into decoded text
+    /// ends further down.
+    end: u32,
 }
 
 impl Trie {
@@ -68,115 +79,130 @@ impl Trie {
             }
         }
         let mut trie = Trie {
-            letters: vec!['\0'],
-            first: Vec::new(),
-            ends: Vec::new(),
+            nodes: vec![Node { letter: '\0', first: 0, children: 0, end: 0 }],
             owners: owners.sets,
             pairs: HashMap::default(),
-            filter: Vec::new(),
-            filter_shift: 0,
+            begin: Filter::new(0),
+            whole: Filter::new(0),
+            longer: Filter::new(0),
             alone: HashSet::default(),
             ascii: [false; 128],
         };
         trie.grow(&keys)?;
         trie.mark_decoded();
-        trie.index();
+        trie.index(&keys);
         Ok(trie)
     }
 
-    /// Makes the nodes, breadth first: each stands for a range of the sorted
+    /// Makes the nodes, depth first: each stands for a range of the sorted
     /// terms and the bytes that they share.
     fn grow(&mut self, keys: &[(&str, u32)]) -> Result<(), TooLarge> {
-        let mut nodes: Vec<(Range<usize>, usize)> = vec![(0..keys.len(), 0)];
-        let mut node = 0usize;
-        while let Some((range, shared)) = nodes.get(node).cloned() {
-            node = node.saturating_add(1);
-            self.first.push(u32::try_from(nodes.len()).map_err(|_| TooLarge)?);
+        let mut open: Vec<(usize, Range<usize>, usize)> = vec![(0, 0..keys.len(), 0)];
+        while let Some((node, range, shared)) = open.pop() {
             let mut rest = keys.get(range.clone()).unwrap_or_default();
-            let mut from = range.start;
-            let mut end = 0;
+            let (mut from, mut end) = (range.start, 0);
             if let Some(((term, owner), longer)) = rest.split_first()
                 && term.len() == shared
             {
                 (end, rest, from) = (owner.saturating_add(1), longer, from.saturating_add(1));
             }
-            self.ends.push(end);
             let next = |term: &str| term.get(shared..).and_then(|rest| rest.chars().next());
+            let (first, below) = (self.nodes.len(), open.len());
             while let Some(letter) = rest.first().and_then(|(term, _)| next(term)) {
                 let count = rest.partition_point(|(term, _)| next(term) == Some(letter));
-                self.letters.push(letter);
                 let to = from.saturating_add(count);
-                nodes.push((from..to, shared.saturating_add(letter.len_utf8())));
+                open.push((self.nodes.len(), from..to, shared.saturating_add(letter.len_utf8())));
+                self.nodes.push(Node { letter, first: 0, children: 0, end: 0 });
                 (from, rest) = (to, rest.get(count..).unwrap_or_default());
             }
-            if nodes.len() > limits::LEXICON_NODES {
+            if self.nodes.len() > limits::LEXICON_NODES {
                 return Err(TooLarge);
             }
+            // The first child is grown next, so that what is below it follows.
+            if let Some(children) = open.get_mut(below..) {
+                children.reverse();
+            }
+            let children = self.nodes.len().saturating_sub(first);
+            if let Some(node) = self.nodes.get_mut(node) {
+                node.first = u32::try_from(first).map_err(|_| TooLarge)?;
+                node.children = u32::try_from(children).map_err(|_| TooLarge)?;
+                node.end = end;
+            }
         }
-        self.first.push(u32::try_from(nodes.len()).map_err(|_| TooLarge)?);
+        self.nodes.shrink_to_fit();
         Ok(())
     }
 
     /// Children have greater numbers than their parents: backwards, each is
     /// known before its parent asks.
     fn mark_decoded(&mut self) {
-        for node in (0..self.ends.len()).rev() {
-            let below = self.children(node).any(|child| {
-                let end = self.ends.get(child).copied().unwrap_or(0);
-                end & DECODED_BELOW != 0 || self.owned(end).iter().any(|owner| owner.decode)
+        for number in (0..self.nodes.len()).rev() {
+            let Some(node) = self.nodes.get(number) else { continue };
+            let below = self.children(node).iter().any(|child| {
+                child.end & DECODED_BELOW != 0
+                    || self.owned(child.end).iter().any(|owner| owner.decode)
             });
-            if let (true, Some(end)) = (below, self.ends.get_mut(node)) {
-                *end |= DECODED_BELOW;
+            if let (true, Some(node)) = (below, self.nodes.get_mut(number)) {
+                node.end |= DECODED_BELOW;
             }
         }
     }
 
     /// Fills what is asked at each start of a text.
-    fn index(&mut self) {
+    fn index(&mut self, keys: &[(&str, u32)]) {
+        let Some(root) = self.nodes.first().copied() else { return };
         let mut pairs = Vec::new();
-        for node in self.children(0) {
-            let Some(&one) = self.letters.get(node) else { continue };
-            for case in [one.to_ascii_lowercase(), one.to_ascii_uppercase()] {
-                let flag =
-                    usize::try_from(u32::from(case)).ok().and_then(|at| self.ascii.get_mut(at));
-                if let Some(flag) = flag {
-                    *flag = true;
-                }
-            }
-            if self.ends.get(node).is_some_and(|end| end & !DECODED_BELOW != 0) {
-                self.alone.insert(one);
-            }
-            pairs.extend(self.children(node).filter_map(|child| {
-                Some(((one, *self.letters.get(child)?), u32::try_from(child).ok()?))
-            }));
+        for node in self.children(&root) {
+            pairs.extend(
+                self.children(node)
+                    .iter()
+                    .zip(node.first..)
+                    .map(|(child, number)| ((node.letter, child.letter), number)),
+            );
         }
-        let bits = pairs.len().saturating_mul(FILTER_BITS_PER_PAIR).clamp(64, FILTER_BITS_MAX);
-        let bits = bits.next_power_of_two();
-        self.filter = vec![0; bits / 64];
-        self.filter_shift = 64u32.saturating_sub(bits.trailing_zeros());
-        for ((one, two), _) in &pairs {
-            let (word, bit) = self.bit(*one, *two);
-            if let Some(word) = self.filter.get_mut(word) {
-                *word |= bit;
+        let firsts: Vec<char> = self.children(&root).iter().map(|node| node.letter).collect();
+        for case in
+            firsts.into_iter().flat_map(|one| [one.to_ascii_lowercase(), one.to_ascii_uppercase()])
+        {
+            let place = usize::try_from(u32::from(case)).ok();
+            if let Some(flag) = place.and_then(|place| self.ascii.get_mut(place)) {
+                *flag = true;
             }
         }
+        self.begin = Filter::new(pairs.len());
+        self.whole = Filter::new(pairs.len());
+        self.longer = Filter::new(keys.len());
         self.pairs = pairs.into_iter().collect();
+        for (term, _) in keys {
+            let mut letters = term.chars();
+            match (letters.next(), letters.next(), letters.next()) {
+                (Some(one), None, _) => {
+                    self.alone.insert(one);
+                }
+                (Some(one), Some(two), three) => {
+                    self.begin.add(two_letters(one, two));
+                    match three {
+                        Some(three) => self.longer.add(three_letters(one, two, three)),
+                        None => self.whole.add(two_letters(one, two)),
+                    }
+                }
+                (None, ..) => {}
+            }
+        }
+    }
+
+    fn node(&self, at: At) -> Option<&Node> {
+        self.nodes.get(usize::try_from(at.node).ok()?)
     }
 
     #[inline]
-    fn bit(&self, one: char, two: char) -> (usize, u64) {
-        let hash = mix(u64::from(u32::from(one)) << 21 | u64::from(u32::from(two)));
-        let place = hash >> self.filter_shift;
-        (usize::try_from(place >> 6).unwrap_or(usize::MAX), 1 << (place & 63))
+    fn children(&self, node: &Node) -> &[Node] {
+        let place = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let first = place(node.first);
+        self.nodes.get(first..first.saturating_add(place(node.children))).unwrap_or_default()
     }
 
-    fn children(&self, node: usize) -> Range<usize> {
-        let at = |node: usize| {
-            self.first.get(node).and_then(|first| usize::try_from(*first).ok()).unwrap_or(0)
-        };
-        at(node)..at(node.saturating_add(1))
-    }
-
+    #[inline]
     fn owned(&self, end: u32) -> &[Owner] {
         let place = (end & !DECODED_BELOW).checked_sub(1).and_then(|at| usize::try_from(at).ok());
         place.and_then(|place| self.owners.get(place)).map_or(&[], |owners| owners)
@@ -188,11 +214,16 @@ impl Trie {
         self.ascii.get(usize::from(byte)).copied().unwrap_or(false)
     }
 
-    /// Whether a term may begin with these letters, or is the first alone.
+    /// Whether a term may begin with these letters, or is the first or the
+    /// first two; `None` where the third is not known.
     #[inline]
-    pub(super) fn may_begin(&self, one: char, two: char) -> bool {
-        let (word, bit) = self.bit(one, two);
-        self.filter.get(word).is_some_and(|word| word & bit != 0)
+    pub(super) fn may_begin(&self, one: char, two: char, three: Option<char>) -> bool {
+        let pair = two_letters(one, two);
+        let longer = |three| {
+            // More white space may stand for one space.
+            two == ' ' || self.longer.has(three_letters(one, two, three))
+        };
+        (self.begin.has(pair) && (three.is_none_or(longer) || self.whole.has(pair)))
             || (!self.alone.is_empty() && self.alone.contains(&one))
     }
 
@@ -220,51 +251,48 @@ impl Trie {
             let spaces = at.spaces.saturating_add(1);
             return (spaces <= SPACES).then_some(At { spaces, ..at });
         }
-        let range = self.children(usize::try_from(at.node).ok()?);
-        let letters = self.letters.get(range.clone())?;
-        let place = if letters.len() <= FEW {
-            letters.iter().position(|one| *one == letter)?
+        let node = self.node(at)?;
+        let children = self.children(node);
+        let place = if children.len() <= FEW {
+            children.iter().position(|child| child.letter == letter)?
         } else {
-            letters.binary_search(&letter).ok()?
+            children.binary_search_by_key(&letter, |child| child.letter).ok()?
         };
-        let node = u32::try_from(range.start.saturating_add(place)).ok()?;
-        Some(At { node, spaces: u8::from(letter == ' ') })
+        let number = node.first.saturating_add(u32::try_from(place).ok()?);
+        Some(At { node: number, spaces: u8::from(letter == ' ') })
     }
 
     /// Whose terms end here, of those that look at such text.
     #[inline]
     pub(super) fn ends(&self, at: At, decoded: bool) -> impl Iterator<Item = u32> {
-        let end = usize::try_from(at.node).ok().and_then(|node| self.ends.get(node));
-        let owned = self.owned(end.copied().unwrap_or(0)).iter();
+        let owned = self.owned(self.node(at).map_or(0, |node| node.end)).iter();
         owned.filter(move |owner| owner.decode || !decoded).map(|owner| owner.list)
     }
 
     /// Whether a term that looks at such text ends further down.
     pub(super) fn goes_on(&self, at: At, decoded: bool) -> bool {
-        let Ok(node) = usize::try_from(at.node) else { return false };
-        if decoded {
-            return self.ends.get(node).is_some_and(|end| end & DECODED_BELOW != 0);
-        }
-        !self.children(node).is_empty()
+        self.node(at).is_some_and(|node| match decoded {
+            true => node.end & DECODED_BELOW != 0,
+            false => node.children > 0,
+        })
     }
 
     /// Whether the letter that led here belongs to an ASCII word.
     #[inline]
     pub(super) fn is_word(&self, at: At) -> bool {
-        let letter = usize::try_from(at.node).ok().and_then(|node| self.letters.get(node));
-        letter.is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_')
+        self.node(at).is_some_and(|node| node.letter.is_ascii_alphanumeric() || node.letter == '_')
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
         let of = |len: usize, bytes: usize| len.saturating_mul(bytes);
         [
-            of(self.letters.capacity(), 4),
-            of(self.first.capacity(), 4),
-            of(self.ends.capacity(), 4),
-            of(self.filter.capacity(), 8),
+            of(self.nodes.capacity(), size_of::<Node>()),
             of(self.pairs.capacity(), 13),
             of(self.alone.capacity(), 5),
             self.owners.iter().fold(0, |sum, set| sum.saturating_add(of(set.len(), 8))),
+            [&self.begin, &self.whole, &self.longer]
+                .into_iter()
+                .fold(0, |sum, filter| sum.saturating_add(of(filter.words.len(), 8))),
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
@@ -273,8 +301,54 @@ impl Trie {
 
 impl std::fmt::Debug for Trie {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Trie").field("nodes", &self.ends.len()).finish_non_exhaustive()
+        f.debug_struct("Trie").field("nodes", &self.nodes.len()).finish_non_exhaustive()
     }
+}
+
+/// A set that may say yes to a few that are not in it: a bit for each, among
+/// sixteen.
+#[derive(Debug)]
+struct Filter {
+    words: Vec<u64>,
+    shift: u32,
+}
+
+impl Filter {
+    fn new(members: usize) -> Filter {
+        let bits = members.saturating_mul(FILTER_BITS).clamp(64, FILTER_BITS_MAX);
+        let bits = bits.next_power_of_two();
+        let shift = 64u32.saturating_sub(bits.trailing_zeros());
+        Filter { words: vec![0; bits / 64], shift }
+    }
+
+    #[inline]
+    fn place(&self, letters: u64) -> (usize, u64) {
+        let place = mix(letters) >> self.shift;
+        (usize::try_from(place >> 6).unwrap_or(usize::MAX), 1 << (place & 63))
+    }
+
+    fn add(&mut self, letters: u64) {
+        let (word, bit) = self.place(letters);
+        if let Some(word) = self.words.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    #[inline]
+    fn has(&self, letters: u64) -> bool {
+        let (word, bit) = self.place(letters);
+        self.words.get(word).is_some_and(|word| word & bit != 0)
+    }
+}
+
+#[inline]
+fn two_letters(one: char, two: char) -> u64 {
+    u64::from(u32::from(one)) << 21 | u64::from(u32::from(two))
+}
+
+#[inline]
+fn three_letters(one: char, two: char, three: char) -> u64 {
+    two_letters(one, two) << 21 | u64::from(u32::from(three))
 }
 
 /// What two letters say of a walk.
@@ -309,7 +383,7 @@ impl Owners {
     }
 }
 
-/// Two letters are 42 bits, and one multiplication spreads them well enough:
+/// Three letters are 63 bits, and one multiplication spreads them well enough:
 /// the operator wrote the terms, so nobody crafts collisions.
 type Mix = BuildHasherDefault<Mixer>;
 
@@ -342,5 +416,5 @@ const DECODED_BELOW: u32 = 1 << 31;
 pub(super) const SPACES: u8 = 4;
 /// So many children are looked through rather than searched.
 const FEW: usize = 8;
-const FILTER_BITS_PER_PAIR: usize = 16;
+const FILTER_BITS: usize = 16;
 const FILTER_BITS_MAX: usize = 1 << 22;

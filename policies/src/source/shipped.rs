@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use super::Source;
-use crate::{bundle::Bundle, decision::Verdict};
+use crate::{bundle::Bundle, decision::Verdict, segment::Channel};
 
 #[derive(Deserialize)]
 struct DetectorFile {
@@ -125,6 +125,26 @@ fn there_are_formats_of_at_least_120_services() {
     assert!(of_services >= 120, "{of_services}");
 }
 
+/// Ordinary prose flows although it is full of words that stand before secrets
+/// and numbers: nothing waits for long to see whether one follows.
+#[test]
+fn prose_flows() {
+    for name in LISTED {
+        let bundle = Bundle::compile(&Source::builtin(name).unwrap()).unwrap().bundle;
+        let mut hold = bundle.hold(Channel::Assistant);
+        let (mut given, mut held, mut longest, mut steps) = (0usize, 0usize, 0usize, 0usize);
+        for c in PROSE.chars() {
+            given += c.len_utf8();
+            let upto = hold.push(c.encode_utf8(&mut [0; 4])).upto;
+            held += given - upto;
+            longest = longest.max(given - upto);
+            steps += 1;
+        }
+        assert!(longest <= 64, "{name} held {longest} bytes");
+        assert!(held / steps <= 8, "{name} held {} bytes on average", held / steps);
+    }
+}
+
 #[test]
 fn the_list_of_formats_is_current() {
     let mut list = String::from(HEAD);
@@ -150,6 +170,16 @@ fn the_list_of_formats_is_current() {
         panic!("{} is stale: copy {} over it", path.display(), fresh.display());
     }
 }
+
+const PROSE: &str = "\
+The server at this address keeps the password of each user, and a token that the client sends with \
+every call. To contact the host, call the phone of the account or write to the bank; your passport \
+and driver's licence stay with you. A secret is a key that nobody else has: rotate the API key and \
+the access token of the cloud, say AWS or Google, once a year. My birthday is in spring. Order 12 \
+New Books, 3 Old Maps and 40 Blue Pens for the office in New York. The card was declined, and the \
+tax form asks for a routing number. In line with the terms, the tunnel opens at nine.\n\
+北京是中国的首都，上海的电话区号是多少？请输入密码和手机号码，身份证由公安机关签发。微信可以支付，\
+护照办理需要十个工作日，银行卡丢了要挂失。广东省的省会是广州，深圳离香港很近，坐高铁去杭州很快。\n";
 
 const HEAD: &str = "\
 <!-- Made from detectors/*.toml by a test, which fails when this file is stale. -->

@@ -64,7 +64,7 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    fn new(status: StatusCode, code: &'static str, why: impl ToString) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, why: impl ToString) -> Self {
         Self { status, code, why: why.to_string() }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     proxy,
 };
 
-use client::Told;
+pub(super) use client::{Question, Told};
 
 /// Which log.
 #[derive(Debug, Args)]
@@ -68,7 +68,8 @@ pub(super) fn carry_out(
 ) -> Result<Value, CliFault> {
     runtime()?.block_on(async {
         if let Some(admin) = &config.admin {
-            match client::send(admin, order).await.map_err(CliFault::Io)? {
+            let question = Question { path: order.path().to_owned(), body: Some(order.body()) };
+            match client::send(admin, question).await.map_err(CliFault::Io)? {
                 Told::Done(value) => return Ok(value),
                 Told::Refused(why) => return Err(CliFault::Failed(why)),
                 Told::NobodyThere => {}
@@ -76,6 +77,20 @@ pub(super) fn carry_out(
         }
         directly(config, settings, order).await
     })
+}
+
+/// Asks the running proxy, which alone knows; tells what it said.
+pub(super) fn ask(config: &Config, question: Question) -> Result<Value, CliFault> {
+    let Some(admin) = &config.admin else {
+        let why = "the configuration has no `[admin]` to ask the proxy through: add `[admin] socket \
+                   = \"troth.sock\"` and restart it";
+        return Err(CliFault::Usage(why.to_owned()));
+    };
+    match runtime()?.block_on(client::send(admin, question)).map_err(CliFault::Io)? {
+        Told::Done(value) => Ok(value),
+        Told::Refused(why) => Err(CliFault::Failed(why)),
+        Told::NobodyThere => Err(CliFault::Failed(format!("no proxy listens at {}", place(admin)))),
+    }
 }
 
 /// Carries an order out here, where no proxy has the log open.

@@ -18,7 +18,7 @@ use crate::{
     clock::Mark,
     config::{self, OnDeadline, Place},
     dialect::{Decoded, Piece, Place as TextPlace, ToolCall},
-    judge::{Court, Judgement},
+    judge::{Court, Judgement, Rulings},
     screener::{Screener, Screening},
     tasks::Tasks,
 };
@@ -219,7 +219,7 @@ async fn screen(screener: &Screener, line: &Line) -> String {
     let trace = court.trace(&decoded.pieces, &screening.findings);
     let mut judgement = match line.surface {
         Surface::ModelOutput | Surface::ToolCall => {
-            court.answer(&decoded, &screening.findings, &trace)
+            court.answer(&decoded, &screening.findings, &trace, &Rulings::new())
         }
         _ => court.request(&decoded, &screening.findings, &trace),
     };

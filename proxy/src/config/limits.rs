@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::approval::Bounds;
+
 /// Bounds, as they are written: each has a default and may be set alone.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
@@ -40,6 +42,18 @@ pub(crate) struct Limits {
     pub(crate) drain_timeout_ms: u64,
     /// Milliseconds for a record to be durable; past it the exchange fails closed.
     pub(crate) commit_timeout_ms: u64,
+    /// Tool calls that wait for a person, and those that were decided and not
+    /// made again yet.
+    pub(crate) approvals: usize,
+    /// The same of one principal: none fills the desk alone.
+    pub(crate) approvals_per_principal: usize,
+    /// Milliseconds that an exchange waits for a person before it is refused.
+    /// The call stays, and the same call made again finds the decision.
+    pub(crate) approval_wait_ms: u64,
+    /// Milliseconds that a call and the decision about it stay.
+    pub(crate) approval_expiry_ms: u64,
+    /// Milliseconds between two comments that keep a stream alive meanwhile.
+    pub(crate) approval_ping_ms: u64,
     /// Bytes of remembered screenings.
     pub(crate) cache_bytes: u64,
 }
@@ -63,6 +77,11 @@ impl Default for Limits {
             idle_timeout_ms: 300_000,
             drain_timeout_ms: 30_000,
             commit_timeout_ms: 10_000,
+            approvals: 256,
+            approvals_per_principal: 32,
+            approval_wait_ms: 60_000,
+            approval_expiry_ms: 900_000,
+            approval_ping_ms: 10_000,
             cache_bytes: 64 << 20,
         }
     }
@@ -89,6 +108,11 @@ impl Limits {
             ("idle_timeout_ms", self.idle_timeout_ms),
             ("drain_timeout_ms", self.drain_timeout_ms),
             ("commit_timeout_ms", self.commit_timeout_ms),
+            ("approvals", size(self.approvals)),
+            ("approvals_per_principal", size(self.approvals_per_principal)),
+            ("approval_wait_ms", self.approval_wait_ms),
+            ("approval_expiry_ms", self.approval_expiry_ms),
+            ("approval_ping_ms", self.approval_ping_ms),
         ]
     }
 
@@ -120,6 +144,26 @@ impl Limits {
     /// Time for a record to be durable.
     pub(crate) const fn commit_timeout(&self) -> Duration {
         Duration::from_millis(self.commit_timeout_ms)
+    }
+
+    /// Time that an exchange waits for a person.
+    pub(crate) const fn approval_wait(&self) -> Duration {
+        Duration::from_millis(self.approval_wait_ms)
+    }
+
+    /// Time between two signs of life meanwhile.
+    pub(crate) const fn approval_ping(&self) -> Duration {
+        Duration::from_millis(self.approval_ping_ms)
+    }
+
+    /// Bounds of the desk.
+    pub(crate) const fn desk(&self) -> Bounds {
+        Bounds {
+            calls: self.approvals,
+            of_principal: self.approvals_per_principal,
+            bytes: self.hold_bytes,
+            expiry: Duration::from_millis(self.approval_expiry_ms),
+        }
     }
 
     /// Time for exchanges under way when the proxy stops.

@@ -9,12 +9,13 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
+use troth_attest::{KeyKind, VerifierKey};
 use troth_policies::{Principal, PrincipalKind, Source};
 
 use super::{
-    Admin, Classifiers, Commit, Config, ConfigFaults, Credential, Known, Listen, LogSettings, Mode,
-    OnDeadline, OpaqueMode, Place, Route, Secret, StreamMode, TlsFiles, Upstream, faults::Fault,
-    raw,
+    Admin, Approver, Classifiers, Commit, Config, ConfigFaults, Credential, Known, Listen,
+    LogSettings, Mode, OnDeadline, OpaqueMode, Place, Route, Secret, StreamMode, TlsFiles,
+    Upstream, faults::Fault, raw,
 };
 use crate::dialect::Family;
 
@@ -141,14 +142,8 @@ impl Reader<'_> {
             }
         }
         let tenants: HashSet<String> = raw.tenant.into_iter().map(|tenant| tenant.id).collect();
-        for (index, approver) in raw.approver.iter().enumerate() {
-            if approver.verifier_key.parse::<troth_attest::VerifierKey>().is_err() {
-                let at = format!("approver.{index}.verifier_key");
-                let what =
-                    format!("the key of approver `{}` is not a verifier key", cut(&approver.id));
-                self.fault(&at, what, "`troth keygen NAME --out FILE` prints one");
-            }
-        }
+        let admin = raw.admin.is_some();
+        let approvers = self.approvers(raw.approver, admin);
         Config {
             digest: hex::encode(Sha256::digest(text.as_bytes())),
             listen: self.listen(raw.listen),
@@ -158,6 +153,7 @@ impl Reader<'_> {
             classifiers: self.classifiers(raw.classifiers),
             logs,
             principals: self.principals(raw.principal, &tenants),
+            approvers,
             limits: raw.limits,
         }
     }
@@ -495,6 +491,32 @@ impl Reader<'_> {
         known
     }
 
+    fn approvers(&mut self, approvers: Vec<raw::Approver>, admin: bool) -> Vec<Approver> {
+        let mut known: Vec<Approver> = Vec::new();
+        for (index, raw) in approvers.into_iter().enumerate() {
+            let at = |key: &str| format!("approver.{index}.{key}");
+            if !admin {
+                let what = format!("approver `{}` has nowhere to decide", cut(&raw.id));
+                self.fault(&at("id"), what, "add `[admin] socket = \"troth.sock\"`");
+            }
+            let Some(key) = note_key(&raw.verifier_key) else {
+                let what = format!("the key of approver `{}` is not a verifier key", cut(&raw.id));
+                self.fault(&at("verifier_key"), what, "`troth keygen NAME --out FILE` prints one");
+                continue;
+            };
+            for (key, again) in [
+                ("id", known.iter().any(|approver| approver.id == raw.id)),
+                ("verifier_key", known.iter().any(|approver| approver.key == key)),
+            ] {
+                if again {
+                    self.fault(&at(key), format!("two approvers have the same `{key}`"), "");
+                }
+            }
+            known.push(Approver { id: raw.id, key });
+        }
+        known
+    }
+
     fn principals(
         &mut self,
         principals: Vec<raw::Principal>,
@@ -542,6 +564,11 @@ impl Reader<'_> {
         }
         known
     }
+}
+
+/// A key that signs notes and statements; not a witness's.
+fn note_key(typed: &str) -> Option<VerifierKey> {
+    typed.parse::<VerifierKey>().ok().filter(|key| key.kind() == KeyKind::Note)
 }
 
 /// A typed word in an error: bounded.

@@ -1,9 +1,10 @@
 //! What a stream has said so far and what was decided of it.
 
+mod person;
 mod release;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     future::Future,
     pin::Pin,
 };
@@ -31,6 +32,9 @@ use crate::{
     sse,
 };
 
+use person::Waits;
+
+pub(super) use person::{Answered, Holding};
 pub(super) use release::Out;
 
 /// How a stream ends.
@@ -91,6 +95,10 @@ pub(super) struct State {
     speaking: HashMap<u32, Vec<Lane>>,
     /// Tool calls that have ended and wait for their scores.
     calls_ended: HashSet<Lane>,
+    /// Tool calls that wait for a person.
+    waiting: BTreeMap<(u32, u32), Waits>,
+    /// Questions to people that nobody waits for yet.
+    asked: Vec<Holding>,
     received: usize,
     done: bool,
     covered: bool,
@@ -118,6 +126,8 @@ impl State {
             finished: BTreeSet::new(),
             speaking: HashMap::new(),
             calls_ended: HashSet::new(),
+            waiting: BTreeMap::new(),
+            asked: Vec::new(),
             received: 0,
             done: false,
             covered: false,
@@ -455,10 +465,20 @@ impl State {
             judgement.raise(Verdict::Block);
             judgement.errors.push("a finding that cannot be replaced in place".to_owned());
         }
+        let approvable = !self.ledger.is_shadow() && self.ending.is_none();
+        if judgement.verdict == Verdict::Approve && approvable {
+            self.hold((choice, call), made, judgement, everything);
+            return;
+        }
         self.ledger.tool_call(&made.name, &made.raw, CallVerdict::of(&judgement));
         self.enforce(&lane, &everything, judgement);
+        self.pass((choice, call));
+    }
+
+    /// A call that was judged passes, unless something has ended the stream.
+    fn pass(&mut self, key: (u32, u32)) {
         if self.ending.is_none()
-            && let Some(state) = self.calls.get_mut(&(choice, call))
+            && let Some(state) = self.calls.get_mut(&key)
         {
             state.passes = true;
         }
@@ -642,10 +662,11 @@ impl State {
     /// Calls that nobody judged, since the stream ended before them: they did
     /// not pass.
     fn stop_calls(&mut self) {
+        self.stop_waiting();
         let ended = if self.ending == Some(Ending::Blocked) { Some(Verdict::Block) } else { None };
         for state in self.calls.values_mut().filter(|state| !state.judged) {
             state.judged = true;
-            let became = CallVerdict { verdict: ended, policies: Vec::new() };
+            let became = CallVerdict { verdict: ended, ..CallVerdict::default() };
             self.ledger.tool_call(&state.name, &state.arguments, became);
         }
     }

@@ -48,10 +48,7 @@ impl Count {
 
 /// The files of a bundle, by its name or its directory.
 pub(super) fn source(typed: &str) -> Result<Source, CliFault> {
-    match Source::builtin(typed) {
-        Some(source) => Ok(source),
-        None => Ok(boot::bundle_source(&bundle_place(typed))?),
-    }
+    Ok(boot::bundle_source(&bundle_place(typed))?)
 }
 
 /// A bundle, compiled.

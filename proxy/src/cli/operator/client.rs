@@ -16,14 +16,22 @@ use tokio::{
 
 use super::place;
 use crate::{
-    admin::orders::Order,
     config::{Admin, Secret},
     tasks::Tasks,
 };
 
-/// What came of an order.
+/// What the admin listener is asked.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(in crate::cli) struct Question {
+    /// Where.
+    pub(in crate::cli) path: String,
+    /// What is posted there; nothing: it is only read.
+    pub(in crate::cli) body: Option<Vec<u8>>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(in crate::cli) enum Told {
     /// It was carried out.
     Done(Value),
     /// It was not, and why.
@@ -32,11 +40,11 @@ pub(super) enum Told {
     NobodyThere,
 }
 
-/// Sends an order to the proxy that listens at `admin`.
+/// Asks the proxy that listens at `admin`.
 ///
 /// # Errors
 /// Somebody listens, and cannot be asked.
-pub(super) async fn send(admin: &Admin, order: &Order) -> Result<Told, String> {
+pub(in crate::cli) async fn send(admin: &Admin, question: Question) -> Result<Told, String> {
     let at = place(admin);
     let connected = tokio::time::timeout(CONNECT, async {
         Ok(match admin {
@@ -49,7 +57,7 @@ pub(super) async fn send(admin: &Admin, order: &Order) -> Result<Told, String> {
         Ok(Err(fault)) => return absent(&at, &fault),
         Err(_) => return Err(format!("no connection to the proxy at {at} in time")),
     };
-    let request = request(admin, order).map_err(|fault| fault.to_string())?;
+    let request = request(admin, question).map_err(|fault| fault.to_string())?;
     let answer = tokio::time::timeout(ANSWER, async {
         match wire {
             Wire::Socket(stream) => exchange(stream, request).await,
@@ -88,16 +96,17 @@ fn absent(at: &str, fault: &std::io::Error) -> Result<Told, String> {
     }
 }
 
-fn request(admin: &Admin, order: &Order) -> http::Result<Request<Full<Bytes>>> {
+fn request(admin: &Admin, question: Question) -> http::Result<Request<Full<Bytes>>> {
+    let method = if question.body.is_some() { Method::POST } else { Method::GET };
     let mut request = Request::builder()
-        .method(Method::POST)
-        .uri(order.path())
+        .method(method)
+        .uri(question.path)
         .header(header::HOST, "localhost")
         .header(header::CONTENT_TYPE, "application/json");
     if let Admin::Tcp { token: Secret(token), .. } = admin {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
-    request.body(Full::new(Bytes::from(order.body())))
+    request.body(Full::new(Bytes::from(question.body.unwrap_or_default())))
 }
 
 async fn exchange<S>(

@@ -66,8 +66,12 @@ deadline_ms = 0
 id = "p"
 tenant = "acme"
 key_sha256 = "12"
+[[approver]]
+id = "a"
+verifier_key = "a+b+c"
 [limits]
 hold_bytes = 0
+approval_wait_ms = 0
 "#;
     let faults = check(text).unwrap_err();
     let told = faults.messages().join("\n");
@@ -91,6 +95,9 @@ hold_bytes = 0
         "no tenant is called `acme`",
         "`key_sha256` is not 64",
         "`limits.hold_bytes` must not be 0",
+        "`limits.approval_wait_ms` must not be 0",
+        "approver `a` has nowhere to decide",
+        "the key of approver `a` is not a verifier key",
     ] {
         assert!(told.contains(expected), "{expected} is not in\n{told}");
     }
@@ -107,4 +114,25 @@ fn a_credential_is_never_shown() {
     let config = check(&text).unwrap();
     let shown = format!("{config:?}");
     assert!(shown.contains("Sensitive") && !shown.contains("Bearer x"), "{shown}");
+}
+
+#[test]
+fn an_approver_is_one_name_and_one_key_that_signs() {
+    use troth_attest::Signer;
+    let key = |seed| Signer::generate("example.com/oncall", [seed; 32]).unwrap();
+    let one =
+        |id: &str, key: &str| format!("[[approver]]\nid = \"{id}\"\nverifier_key = \"{key}\"\n");
+    let with = |approvers: &str| format!("{GOOD}\n[admin]\nsocket = \"s\"\n{approvers}");
+    let (first, second) = (key(1).verifier().to_string(), key(2).verifier().to_string());
+    let good = check(&with(&(one("a", &first) + &one("b", &second)))).unwrap();
+    let expected = Approver { id: "a".to_owned(), key: key(1).verifier() };
+    assert_eq!((good.approvers.len(), good.approvers.first()), (2, Some(&expected)));
+    for (approvers, fault) in [
+        (one("a", &first) + &one("a", &second), "two approvers have the same `id`"),
+        (one("a", &first) + &one("b", &first), "two approvers have the same `verifier_key`"),
+        (one("a", &key(1).witness_verifier().to_string()), "is not a verifier key"),
+    ] {
+        let told = check(&with(&approvers)).unwrap_err().messages().join("\n");
+        assert!(told.contains(fault), "{fault} is not in\n{told}");
+    }
 }

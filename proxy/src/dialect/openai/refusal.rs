@@ -21,11 +21,12 @@ pub(crate) fn error_event(message: &str, kind: &str, code: &str) -> Vec<u8> {
 }
 
 /// The chunk that ends `choices` with `content_filter`; `like` gives the
-/// stream's own id, model and time.
-pub(crate) fn final_chunk(like: Option<&Value>, choices: &[u32]) -> Vec<u8> {
+/// stream's own id, model and time, and `why` is said as a refusal.
+pub(crate) fn final_chunk(like: Option<&Value>, choices: &[u32], why: Option<&str>) -> Vec<u8> {
+    let delta = why.map_or_else(|| json!({}), |why| json!({ "refusal": why }));
     let choices = choices
         .iter()
-        .map(|index| json!({ "index": index, "delta": {}, "finish_reason": "content_filter" }))
+        .map(|index| json!({ "index": index, "delta": delta, "finish_reason": "content_filter" }))
         .collect();
     chunk(like, choices)
 }

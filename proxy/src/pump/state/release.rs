@@ -131,7 +131,9 @@ impl State {
                 let open: Vec<u32> = self.choices.iter().copied().collect();
                 let open = if open.is_empty() { vec![0] } else { open };
                 let mut tail = self.up_to_the_cut();
-                tail.add(Out::new(openai::final_chunk(self.like.as_ref(), &open), true));
+                let why = self.why_not();
+                let last = openai::final_chunk(self.like.as_ref(), &open, why.as_deref());
+                tail.add(Out::new(last, true));
                 tail.add(Out::new(sse::event(DONE), true));
                 Some(tail)
             }
