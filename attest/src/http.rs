@@ -7,20 +7,50 @@
 use std::fmt;
 use std::io::{self, Read as _};
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 use ureq::Agent;
 use ureq::http::{Response, Uri, header, uri::Scheme};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::verify::{LogSource, Withheld};
 
-/// How long a server is waited for, and how often it is asked.
+/// Certificates to one of which that of a server must lead, instead of those
+/// that everybody believes: a log inside a company has a name and an authority
+/// that nobody outside knows.
+#[derive(Debug, Clone)]
+pub struct Roots(Arc<Vec<Certificate<'static>>>);
+
+/// Why a file holds no authority.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("no certificate is in it: expected `-----BEGIN CERTIFICATE-----` (PEM)")]
+pub struct RootsError(());
+
+impl Roots {
+    /// All certificates of a PEM file.
+    ///
+    /// # Errors
+    /// It holds none, or something that only looks like one.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, RootsError> {
+        let mut roots = Vec::new();
+        for item in parse_pem(pem) {
+            if let PemItem::Certificate(root) = item.map_err(|_| RootsError(()))? {
+                roots.push(root);
+            }
+        }
+        if roots.is_empty() { Err(RootsError(())) } else { Ok(Self(Arc::new(roots))) }
+    }
+}
+
+/// How long a server is waited for, how often it is asked, and whom it has to
+/// be known by.
 ///
 /// # Defaults
 /// `connect` 10 s, `answer` 30 s, `stall` 30 s, `whole` 300 s, `retries` 3,
-/// `pause` 100 ms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// `pause` 100 ms, `roots` those of the public web.
+#[derive(Debug, Clone)]
 pub struct HttpOptions {
     /// For the name and the connection, the TLS handshake included.
     pub connect: Duration,
@@ -36,6 +66,8 @@ pub struct HttpOptions {
     /// Before the first of them; each waits four times as long as the one
     /// before it.
     pub pause: Duration,
+    /// Who vouches for servers; nothing: the public authorities.
+    pub roots: Option<Roots>,
 }
 
 impl Default for HttpOptions {
@@ -47,6 +79,7 @@ impl Default for HttpOptions {
             whole: Duration::from_secs(300),
             retries: 3,
             pause: Duration::from_millis(100),
+            roots: None,
         }
     }
 }
@@ -200,6 +233,13 @@ impl Client {
             .user_agent(concat!("troth-audit/", env!("CARGO_PKG_VERSION")));
         // The environment's proxy is for what is far away.
         let config = if is_loopback(url) { config.proxy(None) } else { config };
+        let config = match &options.roots {
+            None => config,
+            Some(Roots(roots)) => {
+                let roots = RootCerts::Specific(Arc::clone(roots));
+                config.tls_config(TlsConfig::builder().root_certs(roots).build())
+            }
+        };
         Self { agent: config.build().new_agent(), options }
     }
 

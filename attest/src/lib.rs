@@ -39,7 +39,7 @@ pub use disclose::{DiscloseError, Disclosed, disclose};
 pub use export::{ExportError, Exported, export};
 pub use frontier::Frontier;
 pub use hash::{Digest, Hash};
-pub use http::{HttpOptions, HttpSource, UrlError, fetch, is_url};
+pub use http::{HttpOptions, HttpSource, Roots, RootsError, UrlError, fetch, is_url};
 pub use json::{Extra, Json, JsonFault};
 pub use keys::{KeyError, KeyKind, Signer, VerifierKey};
 pub use log::{
@@ -52,7 +52,7 @@ pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteError, VerifiedNote};
 pub use proof::{
     ProofError, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,
 };
-pub use reader::{LogView, ReadError};
+pub use reader::{LogView, ReadError, stored_root};
 pub use receipt::{Receipt, ReceiptFault, VerifiedReceipt, verify_receipt};
 pub use record::{
     Anchor, Approval, ApprovalDecision, ApprovalFault, Boot, Close, CommitmentDocument, Config,

@@ -185,6 +185,18 @@ impl Log {
         self.shared().receipt(exchange, openings)
     }
 
+    /// The same, of what is in memory: nothing where the disk would have to be
+    /// read, for whoever must not wait for it. An exchange that has just ended
+    /// is in memory, and those of the hours before it for the most part.
+    #[must_use]
+    pub fn receipt_at_hand(
+        &self,
+        exchange: &str,
+        openings: bool,
+    ) -> Option<Result<Receipt, ReceiptError>> {
+        self.shared().receipt_at_hand(exchange, openings)
+    }
+
     /// Whose exchange it is, and where its records are; for those the log
     /// still knows by id.
     #[must_use]

@@ -283,6 +283,22 @@ impl<'a> LogView<'a> {
     }
 }
 
+/// The root over the first `size` entries of the log whose files these are, also
+/// of those that are not public yet; nothing when it has fewer. Whoever is about
+/// to open a log can ask this before anything is written or signed.
+///
+/// # Errors
+/// Files are missing or damaged, or cannot be read.
+pub fn stored_root(source: &dyn LogSource, size: u64) -> Result<Option<Hash>, ReadError> {
+    let recent = Recent::read(source, u64::MAX)?;
+    if size > recent.end() {
+        return Ok(None);
+    }
+    let checkpoint =
+        Checkpoint { origin: String::new(), size: recent.end(), root: Hash::empty_root() };
+    LogView { source, note: Vec::new(), checkpoint, recent }.root_at(size).map(Some)
+}
+
 impl Recent {
     fn read(source: &dyn LogSource, size: u64) -> Result<Self, ReadError> {
         // A running log may delete a segment between listing and opening it.

@@ -120,6 +120,20 @@ impl Vault {
         }
     }
 
+    /// The same, out of memory alone: nothing where that does not tell.
+    pub(crate) fn opener_at_hand(
+        &self,
+        tenant: &str,
+        id: &str,
+    ) -> Result<Option<Option<Committer>>, VaultError> {
+        let place = (tenant.to_owned(), day_of(id)?);
+        let days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(days.get(&place).map(|held| match held {
+            Held::Key(key) => Some(Committer::new(&key.0, id)),
+            Held::Erased => None,
+        }))
+    }
+
     /// What there is for a tenant's day; with `make`, a new key where there is
     /// nothing. One lock for all of it: one key a day, and none after its end.
     fn held(&self, tenant: &str, day: Day, make: bool) -> Result<Option<Held>, VaultError> {

@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use troth_policies::{Channel, Origin, Trace, Verdict};
 
 use crate::{
     approval::{self, Why},
-    body::{Body, Keeping, full},
+    body::{Body, Keeping, Reservation, full},
     clock::Mark,
     config::OpaqueMode,
     dialect::{Decoded, Document, Endpoint, Piece, Place, openai},
@@ -20,7 +20,7 @@ use crate::{
     ledger::Ledger,
     pump, receipt, redact, rescue,
     screener::Screening,
-    stack::{Admission, collect, failed, missed},
+    stack::{Admission, collect, failed, is_coded, missed},
     upstream,
 };
 
@@ -54,16 +54,17 @@ impl Answer {
 /// Faults; the ledger is closed by then.
 pub(crate) async fn screen(
     answer: Answer,
-    ledger: Ledger,
+    mut ledger: Ledger,
     response: Response<Incoming>,
 ) -> Result<Response<Body>, Fault> {
     let (head, body) = response.into_parts();
-    if is_coded(&head) {
+    if is_coded(&head.headers) {
         let what = "a content-encoding that was not asked for";
         return failed(ledger, Fault::UpstreamAnswer { what }).await;
     }
-    if head.status.is_redirection() {
-        // A client that follows it would go round the proxy.
+    if head.status.is_redirection() && head.status != StatusCode::NOT_MODIFIED {
+        // A client that follows it would go round the proxy; "not modified"
+        // leads nowhere but to what the client was sent before.
         return failed(ledger, Fault::UpstreamAnswer { what: "it is a redirection" }).await;
     }
     let media_type = media_type(&head);
@@ -73,22 +74,22 @@ pub(crate) async fn screen(
     let limits = answer.gateway.limits();
     let mut reservation = answer.gateway.shared.budget.reservation();
     let received = Mark::now();
-    let collecting = collect(body, limits.response_bytes, &mut reservation);
-    let bytes = match tokio::time::timeout(limits.idle_timeout(), collecting).await {
-        Err(_) => return failed(ledger, Fault::UpstreamTimeout).await,
-        Ok(Err(Fault::TooLarge { .. })) => {
+    let idle = limits.idle_timeout();
+    let bytes = match collect(body, limits.response_bytes, &mut reservation, idle).await {
+        Err(Fault::SlowBody) => return failed(ledger, Fault::UpstreamTimeout).await,
+        Err(Fault::TooLarge { .. }) => {
             let what = "it is larger than `response_bytes`";
             return failed(ledger, Fault::UpstreamAnswer { what }).await;
         }
-        Ok(Err(Fault::BrokenBody)) => {
+        Err(Fault::BrokenBody) => {
             return failed(ledger, Fault::UpstreamAnswer { what: "it ended early" }).await;
         }
-        Ok(Err(Fault::Overloaded { .. })) => return failed(ledger, Fault::NoRoom).await,
-        Ok(Err(fault)) => return failed(ledger, fault).await,
-        Ok(Ok(bytes)) => bytes,
+        Err(Fault::Overloaded { .. }) => return failed(ledger, Fault::NoRoom).await,
+        Err(fault) => return failed(ledger, fault).await,
+        Ok(bytes) => bytes,
     };
-    let response = whole(&answer, ledger, head, &media_type, bytes, received).await?;
-    Ok(response.map(|body| Keeping::until_end(body, reservation)))
+    ledger.took("upstream_body", received.micros());
+    whole(&answer, ledger, head, &media_type, (bytes, reservation)).await
 }
 
 /// A whole answer.
@@ -97,11 +98,9 @@ async fn whole(
     mut ledger: Ledger,
     head: http::response::Parts,
     media_type: &str,
-    bytes: Bytes,
-    received: Mark,
+    (bytes, room): (Bytes, Reservation),
 ) -> Result<Response<Body>, Fault> {
     ledger.received(&bytes);
-    ledger.took("upstream_body", received.micros());
     let (document, decoded) = match decode(answer, media_type, head.status.is_success(), &bytes) {
         Ok(decoded) => decoded,
         Err(fault) => return failed(ledger, fault).await,
@@ -159,13 +158,18 @@ async fn whole(
     };
     ledger.released(&body, 0);
     let sealed = ledger.close().await?;
-    let mut response = Response::new(full(body.clone()));
+    let length = body.len();
+    let mut response = Response::new(full(room.over(body)));
     *response.status_mut() = status;
     *response.headers_mut() = upstream::response_headers(&head.headers, changed);
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    // The length of what has not changed is not that of an empty body (RFC
+    // 9110, section 8.6).
+    if status != StatusCode::NOT_MODIFIED {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
     rescue::name_approval(&judgement, &mut response);
     if sealed.is_some() && answer.admission.route.inline_receipt {
-        receipt::inline(&answer.gateway, &answer.admission, response.headers_mut());
+        receipt::inline(&answer.gateway, &answer.admission, response.headers_mut()).await;
     }
     Ok(response)
 }
@@ -346,13 +350,6 @@ fn decode(
         choice: None,
     });
     Ok((None, decoded))
-}
-
-fn is_coded(head: &http::response::Parts) -> bool {
-    head.headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// The media type without parameters, in lower case.

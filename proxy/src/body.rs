@@ -127,6 +127,42 @@ impl Reservation {
         }
         fits.is_ok()
     }
+
+    /// Room for `bytes` in all; false when the budget is spent, and then it
+    /// stays as it was.
+    pub(crate) fn resize(&mut self, bytes: usize) -> bool {
+        if bytes >= self.bytes {
+            return self.grow(bytes - self.bytes);
+        }
+        self.budget.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        self.bytes = bytes;
+        true
+    }
+
+    /// Hands over a part of it, at most `bytes`.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self { budget: self.budget.clone(), bytes }
+    }
+
+    /// `bytes`, which count until nobody holds any of them: what a slow client
+    /// has not taken lies in buffers of the libraries below.
+    pub(crate) fn over(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
+        Bytes::from_owner(Counted { bytes, _room: self })
+    }
+}
+
+/// Bytes with their part of the budget.
+struct Counted<T> {
+    bytes: T,
+    _room: Reservation,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Counted<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
 }
 
 impl Drop for Reservation {
@@ -151,5 +187,25 @@ mod tests {
         drop(first);
         assert!(second.grow(1));
         assert_eq!(budget.used(), 1);
+        assert!(second.resize(10) && !second.resize(11));
+        assert_eq!(budget.used(), 10);
+        assert!(second.resize(4));
+        let part = second.split(3);
+        assert_eq!((part.bytes, second.bytes, budget.used()), (3, 1, 4));
+        assert_eq!(second.split(3).bytes, 1);
+        assert_eq!(budget.used(), 3);
+    }
+
+    #[test]
+    fn bytes_count_until_the_last_of_them_is_dropped() {
+        let budget = Budget::new(10);
+        let mut room = budget.reservation();
+        assert!(room.grow(10));
+        let bytes = room.over(vec![b'x'; 10]);
+        let part = bytes.slice(3..5);
+        drop(bytes);
+        assert_eq!(budget.used(), 10);
+        drop(part);
+        assert_eq!(budget.used(), 0);
     }
 }

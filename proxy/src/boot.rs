@@ -98,6 +98,9 @@ pub(crate) enum BootFault {
         /// Why.
         fault: String,
     },
+    /// The records of a new configuration are not durable in time.
+    #[error("the evidence log did not answer within `commit_timeout_ms`")]
+    Stalled,
     /// An address that cannot be listened on.
     #[error("cannot listen on `{address}`: {fault}")]
     Bind {
@@ -252,11 +255,6 @@ pub(crate) fn witnesses(settings: &LogSettings) -> Result<Option<TrustPolicy>, B
     policy.map(Some).map_err(|fault| BootFault::Witness { name: settings.name.clone(), fault })
 }
 
-/// Opens the logs.
-pub(crate) fn logs(config: &Config) -> Result<Vec<Log>, BootFault> {
-    config.logs.iter().map(log).collect()
-}
-
 /// Opens one log.
 pub(crate) fn log(settings: &LogSettings) -> Result<Log, BootFault> {
     let signer = signer(settings)?;
@@ -339,7 +337,7 @@ async fn enter(
         append(log, boot).await?;
     }
     let bundle = screener.bundle();
-    let manifest = log.blob(source.manifest().as_bytes()).map_err(|fault| fault.to_string())?;
+    let manifest = blob(log, source.manifest()).await?;
     let policy = append(
         log,
         Record::Config(ConfigRecord {
@@ -355,8 +353,7 @@ async fn enter(
     .await?;
     let mut model = None;
     for info in screener.models().iter().flat_map(|models| models.classifiers.models()) {
-        let manifest = model_manifest(info).to_string();
-        let manifest = log.blob(manifest.as_bytes()).map_err(|fault| fault.to_string())?;
+        let manifest = blob(log, model_manifest(info).to_string()).await?;
         let record = Record::Config(ConfigRecord {
             approved_by: Vec::new(),
             digest: digest_of_hex(&info.digest)?,
@@ -368,8 +365,7 @@ async fn enter(
         });
         model = Some(append(log, record).await?);
     }
-    let settings = settings_manifest(config);
-    let manifest = log.blob(settings.as_bytes()).map_err(|fault| fault.to_string())?;
+    let manifest = blob(log, settings_manifest(config)).await?;
     let settings = append(
         log,
         Record::Config(ConfigRecord {
@@ -384,6 +380,13 @@ async fn enter(
     )
     .await?;
     Ok(ConfigInForce { model, policy, settings })
+}
+
+/// Stores a manifest. The disk is waited for, by no thread that others wait for.
+async fn blob(log: &Log, manifest: String) -> Result<RecordDigest, String> {
+    let log = log.clone();
+    let stored = tokio::task::spawn_blocking(move || log.blob(manifest.as_bytes()));
+    stored.await.map_err(|fault| fault.to_string())?.map_err(|fault| fault.to_string())
 }
 
 async fn append(log: &Log, record: Record) -> Result<u64, String> {

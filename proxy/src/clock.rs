@@ -26,3 +26,21 @@ impl Mark {
         u64::try_from(self.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
+
+/// A point on the clock of the timers, which tests may stop and turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tick(tokio::time::Instant);
+
+impl Tick {
+    /// This moment.
+    #[must_use]
+    pub(crate) fn now() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+
+    /// Time since this tick.
+    #[must_use]
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}

@@ -3,6 +3,7 @@
 //! A dialect knows where text stands in its messages and how its official
 //! clients want to be refused. It decides nothing.
 
+mod media;
 pub(crate) mod openai;
 mod walk;
 

@@ -22,6 +22,7 @@ use crate::{
     evidence::Evidence,
     judge::{CallVerdict, Judgement},
     screener::Screening,
+    server::Peer,
     tasks::Tasks,
 };
 
@@ -46,6 +47,8 @@ pub(crate) struct Opening {
     pub(crate) overlap: bool,
     /// How long it waits for a record to be durable.
     pub(crate) patience: Duration,
+    /// The other end of the connection.
+    pub(crate) peer: Peer,
 }
 
 /// The account of one exchange.
@@ -583,6 +586,8 @@ impl Drop for Ledger {
         }
         let (verdict, reason) = if std::thread::panicking() {
             (RecordVerdict::Error, "panic")
+        } else if self.opening.peer.is_stalled() {
+            (RecordVerdict::Abort, "write_timeout")
         } else {
             (RecordVerdict::Abort, "client")
         };

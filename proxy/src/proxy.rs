@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::{
     net::{TcpListener, UnixListener},
     signal::unix::Signal,
-    sync::{mpsc, watch},
+    sync::mpsc,
 };
 use troth_attest::{AppendError, Log};
 
@@ -26,7 +26,7 @@ use crate::{
     server::{self, InForce},
     tasks::Tasks,
     upstream::Client,
-    witness::Witnesses,
+    witness::{Circle, Witnesses},
 };
 
 /// A proxy that serves.
@@ -57,9 +57,11 @@ impl Proxy {
         let listener = bind(config.listen.address).await?;
         let askers = Tasks::default();
         let mut logs = Vec::new();
-        for (log, settings) in boot::logs(&config)?.into_iter().zip(&config.logs) {
-            let (cosigned, witnesses) = Witnessed::new();
-            ask_witnesses(&log, settings, &config, &askers, cosigned).await?;
+        for settings in &config.logs {
+            let (log, asking, witnesses) = open(settings, &config).await?;
+            if let Some(asking) = asking {
+                askers.spawn("witnesses", asking.run(askers.clone()));
+            }
             logs.push(Opened { log, pulse: Arc::default(), witnesses });
         }
         let shared = boot::shared(&config, tasks.clone());
@@ -88,17 +90,24 @@ impl Proxy {
     pub(crate) async fn until(&mut self, stop: impl Future<Output = ()>, mut hup: Signal) {
         tokio::pin!(stop);
         loop {
-            tokio::select! {
+            let asked = tokio::select! {
                 () = &mut stop => return,
-                Some(()) = hup.recv() => match self.reload().await {
-                    Ok(what) => tracing::info!("{what}"),
-                    Err(fault) => tracing::error!(%fault, "not reloaded; the old one stays"),
-                },
-                Some(answer) = self.reloads.recv() => {
-                    let result = self.reload().await.map_err(|fault| fault.to_string());
-                    // The one who asked may have gone.
-                    drop(answer.send(result));
-                }
+                Some(()) = hup.recv() => None,
+                Some(answer) = self.reloads.recv() => Some(answer),
+            };
+            // A stop waits for no reload; who asked for it learns that nobody
+            // will answer.
+            let reloaded = tokio::select! {
+                () = &mut stop => return,
+                reloaded = self.reload() => reloaded,
+            };
+            match &reloaded {
+                Ok(what) => tracing::info!("{what}"),
+                Err(fault) => tracing::error!(%fault, "not reloaded; the old one stays"),
+            }
+            if let Some(answer) = asked {
+                // The one who asked may have gone.
+                drop(answer.send(reloaded.map_err(|fault| fault.to_string())));
             }
         }
     }
@@ -108,10 +117,18 @@ impl Proxy {
         let config = boot::configuration(&self.path)?;
         let old = self.in_force.load_full();
         same(&old.config, &config)?;
-        let detectors = boot::screener(&config)?;
+        // Bundles are compiled and models loaded for seconds: not on a thread
+        // that others wait for.
+        let ready = tokio::task::spawn_blocking(move || {
+            boot::screener(&config).map(|detectors| (config, detectors))
+        });
+        let (config, detectors) =
+            ready.await.map_err(|fault| BootFault::Process(fault.to_string()))??;
         let logs = old.evidence.iter().map(|one| one.opened.clone()).collect();
         let shared = boot::reshared(&old, &config);
-        let new = boot::gateway(config, logs, detectors, shared, false).await?;
+        let patience = config.limits.commit_timeout();
+        let new = boot::gateway(config, logs, detectors, shared, false);
+        let new = tokio::time::timeout(patience, new).await.map_err(|_| BootFault::Stalled)??;
         let digest = new.config.digest.clone();
         let bundle = new.screener.bundle().digest().into();
         self.in_force.store(Arc::new(new));
@@ -152,35 +169,31 @@ impl Proxy {
     }
 }
 
-/// Has a log's heads cosigned from now on, where it has witnesses.
-async fn ask_witnesses(
-    log: &Log,
+/// Opens a log, once its witnesses have been asked what they saw of it: opening
+/// signs what a crash left to be said, and signing on where one of them has seen
+/// what the log no longer has would fork it. Whoever gets the witnesses lets
+/// them run.
+pub(crate) async fn open(
     settings: &LogSettings,
     config: &Config,
-    tasks: &Tasks,
-    cosigned: watch::Sender<u64>,
-) -> Result<(), BootFault> {
-    if let Some(witnesses) = checked(log, settings, config, cosigned).await? {
-        tasks.spawn("witnesses", witnesses.run(tasks.clone()));
-    }
-    Ok(())
-}
-
-/// A log's witnesses, where it has some; refuses to sign on when one of them
-/// has seen what the log no longer has.
-pub(crate) async fn checked(
-    log: &Log,
-    settings: &LogSettings,
-    config: &Config,
-    cosigned: watch::Sender<u64>,
-) -> Result<Option<Witnesses>, BootFault> {
-    let Some(policy) = boot::witnesses(settings)? else { return Ok(None) };
-    let client = Client::new(&config.limits);
-    let (timeout, interval) = (settings.witness_timeout, settings.publish_interval);
-    let mut witnesses = Witnesses::new(log.clone(), policy, client, timeout, interval, cosigned);
-    let name = settings.name.clone();
-    witnesses.check().await.map_err(|fault| BootFault::Witness { name, fault })?;
-    Ok(Some(witnesses))
+) -> Result<(Log, Option<Witnesses>, Witnessed), BootFault> {
+    let circle = match boot::witnesses(settings)? {
+        None => None,
+        Some(policy) => {
+            let client = Client::new(&config.limits);
+            let timeout = settings.witness_timeout;
+            let mut circle = Circle::new(&settings.origin, policy, client, timeout);
+            let name = settings.name.clone();
+            let checked = circle.check(&settings.directory).await;
+            checked.map_err(|fault| BootFault::Witness { name, fault })?;
+            Some(circle)
+        }
+    };
+    let log = boot::log(settings)?;
+    let (cosigned, witnessed) = Witnessed::new();
+    let interval = settings.publish_interval;
+    let witnesses = circle.map(|circle| Witnesses::new(log.clone(), circle, interval, cosigned));
+    Ok((log, witnesses, witnessed))
 }
 
 /// What a reload cannot change.
@@ -196,10 +209,11 @@ fn same(old: &Config, new: &Config) -> Result<(), BootFault> {
     }
     let sockets = |config: &Config| {
         let limits = &config.limits;
-        (limits.connections, limits.headers, limits.header_bytes, limits.header_timeout_ms)
+        let heads = (limits.headers, limits.header_bytes, limits.header_timeout_ms);
+        (limits.connections, heads, limits.write_timeout_ms)
     };
     if sockets(old) != sockets(new) {
-        let what = "`limits.connections` and the limits of headers";
+        let what = "`limits.connections`, `limits.write_timeout_ms` and the limits of headers";
         return Err(BootFault::NeedsRestart { what });
     }
     Ok(())
@@ -321,3 +335,6 @@ async fn last_beat(opened: &Opened) -> Result<(), AppendError> {
 const HEARTBEAT: Duration = Duration::from_secs(10);
 const QUEUE_RETRY: Duration = Duration::from_millis(5);
 const AFTER_DRAIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -29,11 +29,13 @@ use tokio::{
 
 use crate::{
     answer::Answer,
-    body::{Body, BoxError, Piped},
+    body::{Body, BoxError, Piped, Reservation},
     clock::Mark,
     dialect::openai,
     ledger::Ledger,
-    receipt, upstream,
+    receipt,
+    server::Peer,
+    upstream,
 };
 
 use state::{Answered, Ending, Holding, Out, Scoring, State};
@@ -52,20 +54,23 @@ pub(crate) fn start(
     *response.headers_mut() = upstream::response_headers(&head.headers, true);
     response.headers_mut().remove(header::CONTENT_LENGTH);
     let tasks = answer.gateway.shared.tasks.clone();
-    let patience = answer.gateway.limits().idle_timeout();
+    let client = Client {
+        frames,
+        patience: answer.gateway.limits().write_timeout(),
+        peer: answer.admission.peer.clone(),
+    };
     let state = State::new(answer, ledger);
     let mut pings = tokio::time::interval(state.answer.gateway.limits().approval_ping());
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (scoring, holding) = (FuturesOrdered::new(), FuturesUnordered::new());
-    let pump = Pump { state, frames, patience, scoring, holding, pings };
+    let pump = Pump { state, client, scoring, holding, pings };
     tasks.spawn("stream", pump.run(body));
     response
 }
 
 struct Pump {
     state: State,
-    frames: Frames,
-    patience: Duration,
+    client: Client,
     /// Scores under way, in `race` mode; taken in the order of the text, so
     /// that what was judged is always a beginning of it.
     scoring: FuturesOrdered<Scoring>,
@@ -99,7 +104,7 @@ impl Pump {
         let ending = loop {
             let packet = tokio::select! {
                 biased;
-                () = self.frames.closed() => return Err(Gone),
+                () = self.client.frames.closed() => return Err(Gone),
                 Some(scored) = self.scoring.next() => {
                     self.state.scored(scored);
                     if let Some(ending) = self.release().await? {
@@ -161,7 +166,7 @@ impl Pump {
         while !self.holding.is_empty() && self.state.ending().is_none() {
             let step = tokio::select! {
                 biased;
-                () = self.frames.closed() => return Err(Gone),
+                () = self.client.frames.closed() => return Err(Gone),
                 step = person(&mut self.holding, &mut self.pings) => step,
             };
             self.heard(step).await?;
@@ -179,7 +184,8 @@ impl Pump {
             Step::Ping => {
                 let ping = self.state.ping();
                 self.state.ledger.released(&ping, 0);
-                push(&self.frames, self.patience, ping).await?;
+                let room = self.state.leaving(0);
+                self.client.push(ping, room).await?;
                 Ok(None)
             }
         }
@@ -197,7 +203,8 @@ impl Pump {
 
     async fn send(&mut self, out: Out) -> Result<(), Gone> {
         self.state.ledger.released(&out.bytes, out.early);
-        push(&self.frames, self.patience, out.bytes).await
+        let room = self.state.leaving(out.bytes.len());
+        self.client.push(out.bytes, room).await
     }
 
     /// The end: the last texts are judged, the outcome sealed, and only then
@@ -247,11 +254,13 @@ impl Pump {
         } else if let Some(tail) = self.state.tail(&ending) {
             last = tail;
         }
+        let mut room = self.state.leaving(usize::MAX);
         let State { answer, mut ledger, .. } = self.state;
         ledger.released(&last.bytes, last.early);
         let closed = match &ending {
-            Ending::Upstream(_) | Ending::Unreadable(_) => ledger.fail(ending.code()).await,
-            Ending::Unscreened => ledger.fail("unscreened").await,
+            Ending::Upstream(_) | Ending::Unreadable(_) | Ending::Unscreened | Ending::NoRoom => {
+                ledger.fail(ending.code()).await
+            }
             Ending::Eof | Ending::Blocked => ledger.close().await,
         };
         let Ok(sealed) = closed else {
@@ -259,18 +268,18 @@ impl Pump {
             // the bytes that stood for its end.
             let message = "the evidence log failed";
             let event = openai::error_event(message, "api_error", "evidence_unavailable");
-            return push(&self.frames, self.patience, event).await;
+            return self.client.push(event, room).await;
         };
         if sealed.is_some()
             && answer.admission.route.inline_receipt
-            && let Some(comment) = receipt::comment(&answer.gateway, &answer.admission)
+            && let Some(comment) = receipt::comment(&answer.gateway, &answer.admission).await
         {
-            push(&self.frames, self.patience, comment).await?;
+            self.client.push(comment, room.split(0)).await?;
         }
         if last.bytes.is_empty() {
             return Ok(());
         }
-        push(&self.frames, self.patience, last.bytes).await
+        self.client.push(last.bytes, room).await
     }
 }
 
@@ -292,13 +301,26 @@ async fn person(holding: &mut FuturesUnordered<Holding>, pings: &mut Interval) -
     }
 }
 
-type Frames = Sender<Result<Bytes, BoxError>>;
+/// Where the frames go.
+struct Client {
+    frames: Sender<Result<Bytes, BoxError>>,
+    patience: Duration,
+    peer: Peer,
+}
 
-/// Hands bytes to the client, who has as long as an upstream has between two
-/// packets: one that stops reading must not hold an exchange for ever.
-async fn push(frames: &Frames, patience: Duration, bytes: Vec<u8>) -> Result<(), Gone> {
-    let sent = tokio::time::timeout(patience, frames.send(Ok(bytes.into()))).await;
-    sent.map_err(|_| Gone)?.map_err(|_| Gone)
+impl Client {
+    /// Hands bytes over, with the room that they take: a client that stops
+    /// reading must not hold an exchange for ever, and loses its connection.
+    async fn push(&self, bytes: Vec<u8>, room: Reservation) -> Result<(), Gone> {
+        let sent = self.frames.send(Ok(room.over(bytes)));
+        match tokio::time::timeout(self.patience, sent).await {
+            Ok(sent) => sent.map_err(|_| Gone),
+            Err(_) => {
+                self.peer.stall();
+                Err(Gone)
+            }
+        }
+    }
 }
 
 #[cfg(test)]

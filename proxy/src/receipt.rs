@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue};
 use crate::{gateway::Gateway, stack::Admission};
 
 /// Puts the receipt into `Troth-Receipt`, where it fits.
-pub(crate) fn inline(gateway: &Gateway, admission: &Admission, headers: &mut HeaderMap) {
-    let Some(encoded) = encoded(gateway, admission) else { return };
+pub(crate) async fn inline(gateway: &Gateway, admission: &Admission, headers: &mut HeaderMap) {
+    let Some(encoded) = encoded(gateway, admission).await else { return };
     if encoded.len() <= INLINE_BYTES
         && let Ok(value) = HeaderValue::from_str(&encoded)
     {
@@ -16,15 +16,22 @@ pub(crate) fn inline(gateway: &Gateway, admission: &Admission, headers: &mut Hea
 }
 
 /// The receipt as a comment of a stream.
-pub(crate) fn comment(gateway: &Gateway, admission: &Admission) -> Option<Vec<u8>> {
-    let encoded = encoded(gateway, admission)?;
+pub(crate) async fn comment(gateway: &Gateway, admission: &Admission) -> Option<Vec<u8>> {
+    let encoded = encoded(gateway, admission).await?;
     Some(format!(": troth-receipt {encoded}\n\n").into_bytes())
 }
 
-fn encoded(gateway: &Gateway, admission: &Admission) -> Option<String> {
-    let evidence = gateway.evidence(&admission.route)?;
-    let receipt = evidence.log.receipt(&admission.exchange, true).ok()?;
-    Some(URL_SAFE_NO_PAD.encode(receipt.to_string()))
+async fn encoded(gateway: &Gateway, admission: &Admission) -> Option<String> {
+    let log = &gateway.evidence(&admission.route)?.log;
+    let receipt = match log.receipt_at_hand(&admission.exchange, true) {
+        Some(receipt) => receipt,
+        // Tiles are read from disk: not on a thread that others wait for.
+        None => {
+            let (log, exchange) = (log.clone(), admission.exchange.clone());
+            tokio::task::spawn_blocking(move || log.receipt(&exchange, true)).await.ok()?
+        }
+    };
+    Some(URL_SAFE_NO_PAD.encode(receipt.ok()?.to_string()))
 }
 
 /// Proxies and clients cut longer headers off.

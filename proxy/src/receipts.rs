@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use troth_attest::{Log, PublishError, ReceiptError};
+use troth_policies::Principal;
 
 use crate::{
     body::{Body, full},
+    fault::Fault,
     gateway::Gateway,
     rescue,
     stack::presented_key,
@@ -20,7 +22,7 @@ pub(crate) fn asked(path: &str) -> Option<&str> {
 
 /// A receipt with openings, on the main listener, for the exchange's own
 /// principal. Anybody else is told what one is told of an id that nobody has.
-pub(crate) fn own(
+pub(crate) async fn own(
     gateway: &Arc<Gateway>,
     method: &Method,
     headers: &HeaderMap,
@@ -40,8 +42,16 @@ pub(crate) fn own(
             "invalid_api_key",
         );
     };
-    for evidence in &gateway.evidence {
-        let log = &evidence.log;
+    let logs: Vec<Log> = gateway.evidence.iter().map(|evidence| evidence.log.clone()).collect();
+    let id = id.to_owned();
+    // Whatever is asked for may be old, or unknown, and then files are read: not
+    // on a thread that others wait for.
+    let read = tokio::task::spawn_blocking(move || of_principal(&logs, &principal, &id));
+    read.await.unwrap_or_else(|_| rescue::respond(&Fault::Internal, None))
+}
+
+fn of_principal(logs: &[Log], principal: &Principal, id: &str) -> Response<Body> {
+    for log in logs {
         let Some(entry) = log.exchange(id) else { continue };
         let own = entry.principal == log.pseudonym("principal", &principal.id)
             && entry.tenant == log.pseudonym("tenant", &principal.tenant);

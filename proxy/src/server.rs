@@ -1,5 +1,6 @@
 //! Listeners, connections and their end.
 
+mod peer;
 mod tls;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
@@ -19,9 +20,12 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::Service;
 
+pub(crate) use peer::Peer;
 pub(crate) use tls::{TlsFault, acceptor};
 
 use crate::{body::Body, config::Limits, gateway::Gateway, receipts, stack, tasks::Tasks};
+
+use peer::Patient;
 
 /// The gateway in force; swapped whole.
 pub(crate) type InForce = Arc<ArcSwap<Gateway>>;
@@ -50,7 +54,7 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let gateway = in_force.load_full();
     if let Some(id) = receipts::asked(request.uri().path()) {
-        return Ok(receipts::own(&gateway, request.method(), request.headers(), id));
+        return Ok(receipts::own(&gateway, request.method(), request.headers(), id).await);
     }
     stack::stack(&gateway).call(request).await
 }
@@ -124,10 +128,10 @@ async fn serve<L, F, R>(
             match opened {
                 None => {}
                 Some(Wire::Plain(stream)) => {
-                    connection(TokioIo::new(stream), &limits, watcher, service).await;
+                    connection(stream, &limits, watcher, service).await;
                 }
                 Some(Wire::Tls(stream)) => {
-                    connection(TokioIo::new(*stream), &limits, watcher, service).await;
+                    connection(*stream, &limits, watcher, service).await;
                 }
             }
             drop(permit);
@@ -195,14 +199,14 @@ impl Listener for UnixListener {
     }
 }
 
-/// Whether the peer says anything in the time for a head. The reader of the
-/// HTTP version has no clock of its own: silent peers would hold all permits.
+/// Whether the peer says anything in the time for a head: silent peers would
+/// hold all permits.
 async fn speaks(said: impl Future<Output = std::io::Result<()>>, limits: &Limits) -> bool {
     matches!(tokio::time::timeout(limits.header_timeout(), said).await, Ok(Ok(())))
 }
 
 async fn connection<I, F, R>(
-    io: TokioIo<I>,
+    io: I,
     limits: &Limits,
     watcher: hyper_util::server::graceful::Watcher,
     serve: F,
@@ -224,10 +228,25 @@ async fn connection<I, F, R>(
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(HTTP2_STREAMS)
         .keep_alive_interval(HTTP2_PING);
-    let service = hyper::service::service_fn(serve);
-    let connection = builder.serve_connection(io, service).into_owned();
-    if let Err(fault) = watcher.watch(connection).await {
-        tracing::debug!(%fault, "connection ended");
+    let peer = Peer::default();
+    let patience = limits.write_timeout();
+    let io = Patient::new(io, peer.clone(), limits.header_timeout(), patience);
+    let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
+        let peer = peer.clone();
+        request.extensions_mut().insert(peer.clone());
+        let answer = serve(request);
+        async move { answer.await.map(|response| response.map(|body| peer.paced(body))) }
+    });
+    let connection = builder.serve_connection(TokioIo::new(io), service).into_owned();
+    tokio::select! {
+        ended = watcher.watch(connection) => if let Err(fault) = ended {
+            tracing::debug!(%fault, "connection ended");
+        },
+        // What it did not take goes with it.
+        () = peer.stalled(patience) => {}
+    }
+    if peer.is_stalled() {
+        tracing::info!("a client that stopped reading was given up");
     }
 }
 

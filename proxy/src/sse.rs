@@ -69,6 +69,12 @@ impl Parser {
         }
     }
 
+    /// Bytes of the event under way.
+    #[must_use]
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Takes a packet; returns the events that it completed.
     ///
     /// # Errors

@@ -21,10 +21,11 @@ use crate::{
     dialect::{Decoded, Document, Endpoint},
     fault::Fault,
     gateway::Gateway,
+    server::Peer,
 };
 
 pub(crate) use admit::presented_key;
-pub(crate) use read::collect;
+pub(crate) use read::{collect, is_coded};
 pub(crate) use screen::{failed, missed};
 
 /// What was settled at the door: who, where to, under which name.
@@ -38,6 +39,8 @@ pub(crate) struct Admission {
     pub(crate) endpoint: Endpoint,
     /// Who asks.
     pub(crate) principal: Arc<troth_policies::Principal>,
+    /// The other end of the connection.
+    pub(crate) peer: Peer,
 }
 
 /// A request whose body was read and taken apart.

@@ -13,6 +13,7 @@ use crate::{
     gateway::Gateway,
     ledger::{Ledger, Opening},
     screener::Screener,
+    server::Peer,
     stack::Admission,
     tasks::Tasks,
     upstream::Client,
@@ -49,7 +50,15 @@ pub(crate) fn bundle() -> Bundle {
 
 /// A gateway with [`bundle`].
 pub(crate) fn gateway() -> Arc<Gateway> {
-    let config = config::read(Path::new("troth.toml"), CONFIGURATION, &|_| None).unwrap();
+    gateway_of("enforce", "")
+}
+
+/// The same in another mode and with these limits.
+pub(crate) fn gateway_of(mode: &str, limits: &str) -> Arc<Gateway> {
+    let mode = format!("dangerous_unlogged = true\nmode = \"{mode}\"");
+    let text = CONFIGURATION.replace("dangerous_unlogged = true", &mode);
+    let text = format!("{text}[limits]\n{limits}\n");
+    let config = config::read(Path::new("troth.toml"), &text, &|_| None).unwrap();
     let shared = boot::shared(&config, Tasks::default());
     let client = Client::new(&config.limits);
     let screener = Screener::new(bundle(), None, 0);
@@ -77,6 +86,7 @@ pub(crate) fn opening(gateway: &Gateway) -> Opening {
         action: "prompt",
         overlap: false,
         patience: gateway.limits().commit_timeout(),
+        peer: Peer::default(),
     }
 }
 
@@ -84,10 +94,11 @@ pub(crate) fn opening(gateway: &Gateway) -> Opening {
 pub(crate) fn answer(gateway: &Arc<Gateway>) -> (Answer, Ledger) {
     let opening = opening(gateway);
     let (exchange, route) = (opening.exchange.clone(), opening.route.clone());
+    let peer = opening.peer.clone();
     let principal = Arc::new(Principal::anonymous());
     let ledger = Ledger::open(opening, None, gateway.shared.tasks.clone(), b"").unwrap();
     let endpoint = Endpoint::ChatCompletions;
-    let admission = Arc::new(Admission { exchange, route, endpoint, principal });
+    let admission = Arc::new(Admission { exchange, route, endpoint, principal, peer });
     (
         Answer {
             gateway: gateway.clone(),

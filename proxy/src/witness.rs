@@ -13,8 +13,8 @@ use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use tokio::sync::watch;
 use troth_attest::{
-    AddCheckpoint, Anchor, Checkpoint, Cosignature, Hash, Log, Record, SignedHead, TrustPolicy,
-    VerifierKey, cosignatures, last_cosigned_path, with_cosignatures,
+    AddCheckpoint, Anchor, Checkpoint, Cosignature, DirectorySource, Hash, Log, Record, SignedHead,
+    TrustPolicy, VerifierKey, cosignatures, last_cosigned_path, stored_root, with_cosignatures,
 };
 
 use crate::{tasks::Tasks, upstream::Client};
@@ -26,6 +26,14 @@ pub(crate) enum WitnessFault {
     #[error("the witness policy `{path}`: {fault}")]
     Policy {
         /// The file.
+        path: String,
+        /// Why.
+        fault: String,
+    },
+    /// What the log has cannot be compared with what a witness has seen.
+    #[error("the files in `{path}` cannot be compared with what a witness has cosigned: {fault}")]
+    Files {
+        /// The log's directory.
         path: String,
         /// Why.
         fault: String,
@@ -52,14 +60,21 @@ struct Peer {
     size: u64,
 }
 
-/// The witnesses of one log.
+/// The witnesses that a log has, before it is open as well as after.
 #[derive(Debug)]
-pub(crate) struct Witnesses {
-    log: Log,
+pub(crate) struct Circle {
+    origin: String,
     policy: TrustPolicy,
     peers: Vec<Peer>,
     client: Client,
     timeout: Duration,
+}
+
+/// The witnesses of an open log.
+#[derive(Debug)]
+pub(crate) struct Witnesses {
+    log: Log,
+    circle: Circle,
     interval: Duration,
     cosigned: watch::Sender<u64>,
 }
@@ -102,15 +117,14 @@ pub(crate) fn policy(path: &Path, own: &VerifierKey) -> Result<TrustPolicy, Witn
     Ok(policy)
 }
 
-impl Witnesses {
-    /// The witnesses that `policy` names with an address.
+impl Circle {
+    /// The witnesses that `policy` names with an address, for the log of this
+    /// origin.
     pub(crate) fn new(
-        log: Log,
+        origin: &str,
         policy: TrustPolicy,
         client: Client,
         timeout: Duration,
-        interval: Duration,
-        cosigned: watch::Sender<u64>,
     ) -> Self {
         let peers = (0..policy.witness_keys().len())
             .filter_map(|place| {
@@ -118,29 +132,31 @@ impl Witnesses {
                 Some(Peer { place, url, size: 0 })
             })
             .collect();
-        Self { log, policy, peers, client, timeout, interval, cosigned }
+        Self { origin: origin.to_owned(), policy, peers, client, timeout }
     }
 
     /// Asks each witness for the last head that it has cosigned: one that is
-    /// ahead of the log's own files, or beside them, means that signing on
-    /// would fork the log. A witness that does not answer is asked again when
-    /// it is to cosign, and refuses then.
+    /// ahead of the files in `directory`, or beside them, means that signing on
+    /// would fork the log. So this comes before the log is opened, which signs
+    /// what a crash left to be said. A witness that does not answer is asked
+    /// again when it is to cosign, and refuses then.
     ///
     /// # Errors
-    /// A witness has seen what the log no longer has.
-    pub(crate) async fn check(&mut self) -> Result<(), WitnessFault> {
+    /// A witness has seen what the log no longer has, or that cannot be told.
+    pub(crate) async fn check(&mut self, directory: &Path) -> Result<(), WitnessFault> {
         let mut peers = std::mem::take(&mut self.peers);
         for peer in &mut peers {
+            let witness = self.policy.witness_name(peer.place);
             match self.last_seen(peer).await {
                 Ok(None) => {}
-                Ok(Some((size, root))) if self.holds(size, root).await => peer.size = size,
+                Ok(Some((size, root))) if stored(directory, size).await? == Some(root) => {
+                    peer.size = size;
+                }
                 Ok(Some((size, _))) => {
                     let what = format!("another head of size {size}");
-                    let witness = self.policy.witness_name(peer.place).to_owned();
-                    return Err(WitnessFault::Ahead { witness, what });
+                    return Err(WitnessFault::Ahead { witness: witness.to_owned(), what });
                 }
                 Err(why) => {
-                    let witness = self.policy.witness_name(peer.place);
                     tracing::warn!(witness, why, "a witness cannot say what it has seen");
                 }
             }
@@ -150,7 +166,7 @@ impl Witnesses {
     }
 
     async fn last_seen(&self, peer: &Peer) -> Result<Option<(u64, Hash)>, String> {
-        let path = last_cosigned_path(self.log.verifier().name());
+        let path = last_cosigned_path(&self.origin);
         let url = format!("{}/{path}", peer.url);
         let (status, _, body) = self.exchange(Method::GET, &url, Vec::new()).await?;
         match status {
@@ -162,6 +178,57 @@ impl Witnesses {
             }
             other => Err(format!("it answered {other}")),
         }
+    }
+
+    /// One bounded HTTP exchange: status, media type, body.
+    async fn exchange(
+        &self,
+        method: Method,
+        url: &str,
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, String, Bytes), String> {
+        let request = Request::builder()
+            .method(method)
+            .uri(url)
+            .header(header::USER_AGENT, concat!("troth/", env!("CARGO_PKG_VERSION")))
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|fault| fault.to_string())?;
+        let exchange = async {
+            let response = self.client.send(request).await.map_err(|fault| fault.to_string())?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_BYTES).collect().await;
+            let body = body.map_err(|_| "its answer is too long or was cut".to_owned())?.to_bytes();
+            let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            Ok((head.status, kind.unwrap_or_default().to_owned(), body))
+        };
+        match tokio::time::timeout(self.timeout, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => Err("it did not answer in time".to_owned()),
+        }
+    }
+}
+
+/// The root that the files in `directory` have at `size`; nothing when they do
+/// not go so far.
+async fn stored(directory: &Path, size: u64) -> Result<Option<Hash>, WitnessFault> {
+    let path = directory.to_owned();
+    // Tiles are read from disk: not on a thread that others wait for.
+    let root = tokio::task::spawn_blocking(move || {
+        stored_root(&DirectorySource::new(&path), size).map_err(|fault| fault.to_string())
+    });
+    let root = root.await.map_err(|fault| fault.to_string()).flatten();
+    root.map_err(|fault| WitnessFault::Files { path: directory.display().to_string(), fault })
+}
+
+impl Witnesses {
+    /// Those of `circle`, for the log that is open now.
+    pub(crate) const fn new(
+        log: Log,
+        circle: Circle,
+        interval: Duration,
+        cosigned: watch::Sender<u64>,
+    ) -> Self {
+        Self { log, circle, interval, cosigned }
     }
 
     /// Whether the log's head of `size` is this one.
@@ -176,7 +243,7 @@ impl Witnesses {
     /// it: witnessing stops for a head that the log's own key has signed and
     /// the log does not have, and for nothing less.
     async fn confirmed(&self, peer: &Peer, claimed: u64, offered: u64) -> Answer {
-        match self.last_seen(peer).await {
+        match self.circle.last_seen(peer).await {
             Ok(Some((size, root))) if !self.holds(size, root).await => {
                 Answer::Ahead(format!("a head of size {size}, and this one is {offered}"))
             }
@@ -218,21 +285,22 @@ impl Witnesses {
     async fn offer(&mut self, head: &SignedHead, anchored: &mut u64) -> Result<bool, WitnessFault> {
         let mut lines: Vec<Cosignature> = Vec::new();
         let mut ahead = None;
-        let mut met = self.policy.satisfied_by(&[]);
+        let mut met = self.circle.policy.satisfied_by(&[]);
         {
             let this = &*self;
             let mut asking: FuturesUnordered<_> = this
+                .circle
                 .peers
                 .iter()
                 .map(|peer| async move { (peer.place, this.ask(peer, head).await) })
                 .collect();
             while let Some((place, answer)) = asking.next().await {
-                let witness = self.policy.witness_name(place).to_owned();
+                let witness = self.circle.policy.witness_name(place).to_owned();
                 match answer {
                     Answer::Signed(cosignature) => {
                         lines.push(cosignature);
                         let signed: Vec<usize> = lines.iter().map(|line| line.witness).collect();
-                        if self.policy.satisfied_by(&signed) && !met {
+                        if self.circle.policy.satisfied_by(&signed) && !met {
                             self.publish(head, &lines);
                             self.cosigned.send_replace(head.size);
                             met = true;
@@ -249,7 +317,7 @@ impl Witnesses {
                 }
             }
         }
-        for peer in &mut self.peers {
+        for peer in &mut self.circle.peers {
             if lines.iter().any(|line| line.witness == peer.place) {
                 peer.size = head.size;
             }
@@ -293,7 +361,7 @@ impl Witnesses {
     }
 
     async fn ask(&self, peer: &Peer, head: &SignedHead) -> Answer {
-        let asked = tokio::time::timeout(self.timeout, self.ask_twice(peer, head)).await;
+        let asked = tokio::time::timeout(self.circle.timeout, self.ask_twice(peer, head)).await;
         match asked {
             Ok(Answer::Conflict(size)) => self.confirmed(peer, size, head.size).await,
             Ok(answer) => answer,
@@ -322,12 +390,12 @@ impl Witnesses {
         };
         let body = AddCheckpoint { old, proof, note: head.note.clone() }.to_bytes();
         let url = format!("{}/add-checkpoint", peer.url);
-        let (status, kind, body) = match self.exchange(Method::POST, &url, body).await {
+        let (status, kind, body) = match self.circle.exchange(Method::POST, &url, body).await {
             Ok(answer) => answer,
             Err(why) => return Answer::Nothing(why),
         };
         match status {
-            StatusCode::OK => match cosignatures(&body, &head.note, &self.policy) {
+            StatusCode::OK => match cosignatures(&body, &head.note, &self.circle.policy) {
                 Ok(lines) => match lines.into_iter().find(|line| line.witness == peer.place) {
                     Some(own) => Answer::Signed(own),
                     None => Answer::Nothing("it sent another witness's cosignature".to_owned()),
@@ -342,33 +410,6 @@ impl Witnesses {
                 }
             }
             other => Answer::Nothing(format!("it answered {other}")),
-        }
-    }
-
-    /// One bounded HTTP exchange: status, media type, body.
-    async fn exchange(
-        &self,
-        method: Method,
-        url: &str,
-        body: Vec<u8>,
-    ) -> Result<(StatusCode, String, Bytes), String> {
-        let request = Request::builder()
-            .method(method)
-            .uri(url)
-            .header(header::USER_AGENT, concat!("troth/", env!("CARGO_PKG_VERSION")))
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|fault| fault.to_string())?;
-        let exchange = async {
-            let response = self.client.send(request).await.map_err(|fault| fault.to_string())?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES).collect().await;
-            let body = body.map_err(|_| "its answer is too long or was cut".to_owned())?.to_bytes();
-            let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-            Ok((head.status, kind.unwrap_or_default().to_owned(), body))
-        };
-        match tokio::time::timeout(self.timeout, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => Err("it did not answer in time".to_owned()),
         }
     }
 }
@@ -460,8 +501,8 @@ mod tests {
             let policy = TrustPolicy::parse(&text).unwrap();
             let (client, second) = (Client::new(&Limits::default()), Duration::from_secs(10));
             let (cosigned, _kept) = watch::channel(0);
-            let mut witnesses =
-                Witnesses::new(own.clone(), policy, client, second, second, cosigned);
+            let circle = Circle::new(ORIGIN, policy, client, second);
+            let mut witnesses = Witnesses::new(own.clone(), circle, second, cosigned);
             let offered = witnesses.offer(&head, &mut 0).await;
             assert_eq!(offered.is_err(), is_ahead, "{claims}: {offered:?}");
         }

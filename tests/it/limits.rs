@@ -1,7 +1,15 @@
 //! Limits hold at the bound and one past it.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
 use serde_json::{Value, json};
-use troth_tests::{Answer, Model, Request, Settings, Stall, Troth, Upstream, chat, eventually};
+use troth_tests::{
+    Answer, Model, PATIENCE, Request, Settings, Stall, Stopwatch, Troth, Upstream, chat, eventually,
+};
 
 fn is_an_error_of_the_dialect(answer: &Answer) {
     assert!(answer.json()["error"]["message"].is_string(), "{}", answer.text());
@@ -136,6 +144,98 @@ fn an_upstream_that_never_answers_is_given_up() {
 }
 
 #[test]
+fn an_answer_that_comes_slowly_is_not_one_that_stopped() {
+    // Longer in all than the time between two bytes may be, and never silent for so long.
+    let body = br#"{"object":"chat.completion","choices":[]}"#;
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    let pieces = std::iter::once(head.into_bytes()).chain(body.chunks(6).map(<[u8]>::to_vec));
+    let upstream = Upstream::slowly(pieces.collect(), Duration::from_millis(150));
+    let settings = Settings::rules().limit("idle_timeout_ms = 600");
+    let troth = Troth::start(&settings, &upstream.address);
+    assert_eq!(troth.chat("hi").has_status(200).body, body);
+    // One that falls silent is given up all the same.
+    let silent = Upstream::slowly(
+        vec![
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"
+                .to_vec(),
+        ],
+        PATIENCE,
+    );
+    let troth = Troth::start(&settings, &silent.address);
+    assert_eq!(troth.chat("hi").status, 504);
+}
+
+#[test]
+fn a_peer_that_only_begins_to_speak_is_given_up() {
+    let model = Model::start();
+    let settings = Settings::rules().limit("header_timeout_ms = 300").limit("connections = 1");
+    let troth = Troth::start(&settings, &model.address);
+    // Beginnings of an HTTP/2 preface, and one that is whole.
+    for said in ["", "P", "PRI * HTTP/2.0\r\n\r\nS", "GET", "GET / HTTP/1.1\r\nhost: a\r\n"] {
+        let mut peer = TcpStream::connect(&troth.address).unwrap();
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        peer.write_all(said.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let ended = peer.read_to_end(&mut answer);
+        assert!(ended.is_ok(), "`{said}` keeps its place: {ended:?}");
+        // Its place is free for whoever speaks.
+        assert_eq!(troth.chat("hi").status, 200, "{said}");
+    }
+}
+
+/// A body that no socket buffer holds and that costs little to read: spaces between tokens.
+fn vast(of: &Value) -> Vec<u8> {
+    let text = of.to_string();
+    let (brace, rest) = text.split_at(1);
+    [brace.as_bytes(), &vec![b' '; 60_000], rest.as_bytes()].concat()
+}
+
+#[test]
+fn a_client_that_stops_reading_is_given_up() {
+    let settings = Settings::rules()
+        .limit("exchanges = 1")
+        .limit("write_timeout_ms = 400")
+        .limit("idle_timeout_ms = 600000");
+    let choice = json!({ "index": 0, "delta": { "content": "word " }, "finish_reason": null });
+    let event = [b"data: ".to_vec(), vast(&json!({ "choices": [choice] })), b"\n\n".to_vec()];
+    let stream = event.concat().repeat(400);
+    let mut whole = vast(&json!({ "object": "chat.completion", "choices": [] }));
+    whole.splice(1..1, vec![b' '; 24 << 20]);
+    for (upstream, streamed) in
+        [(Upstream::streams(&stream, 60_000), true), (Upstream::says(&whole), false)]
+    {
+        let troth = Troth::start(&settings, &upstream.address);
+        let mut client = TcpStream::connect(&troth.address).unwrap();
+        client.write_all(&chat("hi", streamed).bytes("localhost")).unwrap();
+        // The head is read, and nothing after it.
+        let mut head = [0; 1024];
+        let length = client.read(&mut head).unwrap();
+        let head = String::from_utf8_lossy(&head[..length]).to_ascii_lowercase();
+        let exchange = head.lines().find_map(|line| line.strip_prefix("troth-exchange: "));
+        let exchange = exchange.expect("every answer names its exchange").trim().to_owned();
+        eventually("its place is free", || {
+            (troth.send(&Request::get("/v1/models")).status != 503).then_some(())
+        });
+        let (log, _home) = troth.into_log();
+        let _ = log.verify().is_clean();
+        let exchanges = log.exchanges();
+        let outcome = exchanges[&exchange].iter().find(|e| e.kind() == "outcome").unwrap();
+        if streamed {
+            assert_eq!(outcome.record["verdict"], "abort", "{}", outcome.record);
+            assert_eq!(outcome.record["reason"], "write_timeout", "{}", outcome.record);
+        } else {
+            // Its outcome was sealed before the first byte left.
+            assert_eq!(outcome.record["verdict"], "allow", "{}", outcome.record);
+        }
+        drop(client);
+    }
+}
+
+#[test]
 fn a_slow_body_is_given_up() {
     let model = Model::start();
     let troth = Troth::start(&Settings::rules().limit("body_timeout_ms = 300"), &model.address);
@@ -163,6 +263,26 @@ fn a_stalled_disk_is_given_up() {
     let outcome = exchanges[&exchange].iter().find(|e| e.kind() == "outcome").unwrap();
     assert_eq!(outcome.record["verdict"], "error");
     assert_eq!(outcome.record["reason"], "evidence_unavailable");
+}
+
+#[test]
+fn a_reload_does_not_wait_for_a_stalled_disk() {
+    let model = Model::start();
+    let settings = Settings::rules().limit("commit_timeout_ms = 300");
+    let mut troth = Troth::start(&settings, &model.address);
+    let reload = Request::post_bytes("/reload", "");
+    assert_eq!(troth.admin(&reload).status, 200);
+    let stall = Stall::of(troth.process().id(), "fdatasync", 3000);
+    let watch = Stopwatch::start();
+    let refused = troth.admin(&reload);
+    assert!(refused.status != 200 && refused.text().contains("commit_timeout_ms"), "{refused:?}");
+    // Three records, each of which takes 3 s.
+    assert!(watch.elapsed() < Duration::from_millis(2500), "{:?}", watch.elapsed());
+    drop(stall);
+    eventually("it reloads again", || (troth.admin(&reload).status == 200).then_some(()));
+    assert_eq!(troth.chat("hi").status, 200);
+    let (log, _home) = troth.into_log();
+    let _ = log.verify().is_clean();
 }
 
 #[test]

@@ -478,3 +478,20 @@ fn a_commitment_is_what_the_paper_says() {
         assert_eq!(Some(made.out.trim()), record[member].as_str(), "{kind}");
     }
 }
+
+#[test]
+fn a_log_that_was_never_begun_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("troth.toml"), Settings::rules().text("127.0.0.1:1")).unwrap();
+    let key = home.path().join("troth.key");
+    let keygen = ["keygen", "example.com/troth/test", "--out", key.to_str().unwrap()];
+    let _ = Troth::command(&keygen, "").exits(0);
+    let told = troth(home.path(), &["disclose", "0"]).exits(74).err;
+    let directory = home.path().join("troth-log");
+    assert!(told.contains(&format!("`{}`", directory.display())), "{told}");
+    assert!(told.contains("`main`") && !directory.exists(), "{told}");
+    // The name of a log where a filter belongs is no order to the only log there is.
+    let mixed = troth(home.path(), &["end", "--yes", "--log", "backup"]).exits(64).err;
+    assert!(mixed.contains("--log-name backup"), "{mixed}");
+    assert!(!directory.exists());
+}

@@ -26,6 +26,15 @@ impl Upstream {
     /// When no port is free.
     #[must_use]
     pub fn answers(pieces: Vec<Vec<u8>>) -> Self {
+        Self::slowly(pieces, BREATH)
+    }
+
+    /// The same with a pause of `breath` after each piece.
+    ///
+    /// # Panics
+    /// When no port is free.
+    #[must_use]
+    pub fn slowly(pieces: Vec<Vec<u8>>, breath: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -33,7 +42,7 @@ impl Upstream {
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 // The request is noted before it is answered: who has the answer may ask for it.
-                let _ = converse(stream, &pieces, |one| requests.lock().unwrap().push(one));
+                let _ = converse(stream, &pieces, breath, |one| requests.lock().unwrap().push(one));
             }
         });
         Self { address, seen, _thread: thread }
@@ -76,7 +85,12 @@ impl Upstream {
 }
 
 /// Reads one request, tells it, plays the answer; nothing when the client left.
-fn converse(mut stream: TcpStream, pieces: &[Vec<u8>], tell: impl FnOnce(Vec<u8>)) -> Option<()> {
+fn converse(
+    mut stream: TcpStream,
+    pieces: &[Vec<u8>],
+    breath: Duration,
+    tell: impl FnOnce(Vec<u8>),
+) -> Option<()> {
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.set_nodelay(true).ok()?;
     let mut request = Vec::new();
@@ -91,7 +105,7 @@ fn converse(mut stream: TcpStream, pieces: &[Vec<u8>], tell: impl FnOnce(Vec<u8>
         if stream.write_all(piece).is_err() {
             break;
         }
-        std::thread::sleep(BREATH);
+        std::thread::sleep(breath);
     }
     Some(())
 }

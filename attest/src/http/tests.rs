@@ -1,3 +1,5 @@
+mod authority;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ fn options() -> HttpOptions {
         whole: Duration::from_secs(5),
         retries: 2,
         pause: Duration::from_millis(5),
+        roots: None,
     }
 }
 

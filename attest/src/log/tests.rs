@@ -109,6 +109,42 @@ fn segments_go_when_tiles_have_come() {
 }
 
 #[test]
+fn whoever_opens_a_log_can_ask_its_files_first() {
+    let disk = six_hundred();
+    let log = open(&disk);
+    let size = log.status().size;
+    let roots: Vec<_> =
+        [0, 1, 255, 256, 257, 1000, size].map(|at| (at, log.root_at(at).unwrap())).into();
+    for _ in 0..2 {
+        for (at, root) in &roots {
+            assert_eq!(stored_root(&disk, *at).unwrap(), Some(*root), "{at}");
+        }
+        assert_eq!(stored_root(&disk, size + 1).unwrap(), None);
+        // Whether it is public or not, and running or not.
+        disk.change("checkpoint", |bytes| bytes.clear());
+    }
+    drop(log);
+    assert_eq!(stored_root(&SimDisk::default(), 0).unwrap(), Some(Hash::empty_root()));
+    assert_eq!(stored_root(&SimDisk::default(), 1).unwrap(), None);
+}
+
+#[test]
+fn what_is_at_hand_is_the_newest() {
+    let disk = six_hundred();
+    let log = open(&disk);
+    let first = begin(&log);
+    complete(&log, &exchange(700), first);
+    let made = log.receipt_at_hand(&exchange(700), false).unwrap().unwrap();
+    assert_eq!(made.as_str(), log.receipt(&exchange(700), false).unwrap().as_str());
+    // What is in files is not looked for, though it is there.
+    assert!(log.receipt_at_hand(&exchange(0), false).is_none());
+    assert!(log.receipt(&exchange(0), false).is_ok());
+    // What no file can hold is known to be unknown.
+    let unknown = log.receipt_at_hand(&exchange(5000), false);
+    assert!(matches!(unknown, Some(Err(ReceiptError::NotFound))), "{unknown:?}");
+}
+
+#[test]
 fn the_derived_index_is_made_again() {
     let disk = six_hundred();
     let files = disk.files("derived/exchanges");
@@ -276,6 +312,9 @@ fn receipts_open_commitments_for_their_principal() {
     assert_eq!(opened.confirms("request", b"hallo"), Some(false));
     assert_eq!(opened.confirms("response.released", b"answer"), Some(true));
     assert_eq!(opened.confirms("response.upstream", b"answer"), None);
+    let at_hand = log.receipt_at_hand(&id, true).unwrap().unwrap();
+    let at_hand = verify_receipt(at_hand.as_str().as_bytes(), &policy(), None).unwrap();
+    assert_eq!(at_hand.openings, opened.openings);
     let closed = log.receipt(&id, false).unwrap();
     let closed = verify_receipt(closed.as_str().as_bytes(), &policy(), None).unwrap();
     assert!(closed.openings.is_empty());
@@ -294,6 +333,9 @@ fn receipts_open_commitments_for_their_principal() {
     assert_eq!(days, ["2026-11-18"]);
     let log = open(&disk);
     assert_eq!(log.pseudonym("tenant", "acme"), before);
+    // The records are in memory, and the day's key is not yet.
+    assert!(log.receipt_at_hand(&id, false).is_some_and(|made| made.is_ok()));
+    assert!(log.receipt_at_hand(&id, true).is_none());
     let again = log.receipt(&id, true).unwrap();
     let again = verify_receipt(again.as_str().as_bytes(), &policy(), None).unwrap();
     assert_eq!(again.confirms("request", b"hello"), Some(true));

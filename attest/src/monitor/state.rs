@@ -9,8 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::checkpoint::CheckpointError;
 use crate::disk::{self, Disk, RealDisk};
 use crate::hash::Digest;
+use crate::note::NoteError;
 use crate::trust::TrustPolicy;
 use crate::verify::{LogSource, Progress};
 
@@ -29,7 +31,10 @@ pub enum MonitorError {
     )]
     Damaged,
     /// What is stored was signed by no key of the policy.
-    #[error("the state is of the log `{0}`, whose key the policy does not list")]
+    #[error(
+        "the state is of the log `{0}`, whose key the policy does not list: where the log has \
+         another key now, list the one that it had, too"
+    )]
     Untrusted(String),
     /// The log at the address is another one than before.
     #[error(
@@ -196,7 +201,13 @@ fn load(disk: &dyn Disk, policy: &TrustPolicy) -> Result<Memory, MonitorError> {
         return Err(MonitorError::Untrusted(stored.origin));
     }
     let head = |note: String| {
-        let head = Head::read(note.into_bytes(), policy).map_err(|_| MonitorError::Damaged)?;
+        let head = Head::read(note.into_bytes(), policy).map_err(|fault| match fault {
+            // The policy lists a key of this name, and it is not the one.
+            CheckpointError::Note(NoteError::NoKnownKey) => {
+                MonitorError::Untrusted(stored.origin.clone())
+            }
+            _ => MonitorError::Damaged,
+        })?;
         let own = head.checkpoint().origin == stored.origin;
         if own { Ok(head) } else { Err(MonitorError::Damaged) }
     };

@@ -503,7 +503,15 @@ fn a_state_that_is_damaged_or_anothers() {
     // A key of the same name that is another.
     let other = Signer::generate("example.com/guard-log", [9; 32]).unwrap();
     let opened = monitor(&disk, TrustPolicy::for_log(&other.verifier()));
+    assert!(matches!(opened, Err(MonitorError::Untrusted(_))), "{opened:?}");
+    // And a signature that is none, by a key that is listed.
+    let at = text.find("\u{2014} example.com/guard-log ").unwrap();
+    let mut forged = text.clone().into_bytes();
+    forged[at + 60] ^= 1;
+    disk.change("state.json", |bytes| *bytes = forged);
+    let opened = monitor(&disk, policy());
     assert!(matches!(opened, Err(MonitorError::Damaged)), "{opened:?}");
+    disk.change("state.json", |bytes| bytes.clone_from(&good));
     // Both logs are believed, and the address is now the other one's.
     let both = format!("log {}\nlog {}\nquorum none\n", signer().verifier(), stranger.verifier());
     let mut both = monitor(&disk, TrustPolicy::parse(&both).unwrap()).unwrap();

@@ -6,6 +6,7 @@ use clap::Args;
 use troth_attest::{DiscloseError, Disclosed, ReadError, VaultError};
 
 use super::{CliFault, keygen, operator, print};
+use crate::config::LogSettings;
 
 /// Open one record's commitments, in a receipt.
 ///
@@ -41,7 +42,7 @@ impl Disclose {
     pub(super) fn run(&self) -> Result<(), CliFault> {
         let (_, settings) = self.which.read()?;
         let disclosed = troth_attest::disclose(&settings.directory, self.index, &self.fields);
-        let disclosed = disclosed.map_err(|fault| self.fault(fault))?;
+        let disclosed = disclosed.map_err(|fault| fault_of(fault, &settings))?;
         if self.fields.is_empty() {
             return print(&self.told(&disclosed));
         }
@@ -49,6 +50,12 @@ impl Disclose {
             Some(path) => keygen::write_private(path, disclosed.receipt.as_str()),
             None => print(disclosed.receipt.as_str().trim_end()),
         }
+    }
+
+    /// Which log.
+    #[cfg(test)]
+    pub(super) const fn which(&self) -> &operator::Which {
+        &self.which
     }
 
     fn told(&self, disclosed: &Disclosed) -> String {
@@ -62,15 +69,21 @@ impl Disclose {
         });
         format!("record {index} ({kind}) commits to: {fields}{}", erased.unwrap_or_default())
     }
+}
 
-    fn fault(&self, fault: DiscloseError) -> CliFault {
-        let why = fault.to_string();
-        match fault {
-            DiscloseError::NoField { .. } => CliFault::Usage(why),
-            DiscloseError::Vault(VaultError::Io(fault))
-            | DiscloseError::Read(ReadError::Io(fault)) => CliFault::Io(format!("{why}: {fault}")),
-            DiscloseError::Read(_) => CliFault::Io(why),
-            _ => CliFault::Failed(why),
+fn fault_of(fault: DiscloseError, settings: &LogSettings) -> CliFault {
+    let why = fault.to_string();
+    match fault {
+        DiscloseError::NoField { .. } => CliFault::Usage(why),
+        // It was never begun, or the configuration points somewhere else.
+        DiscloseError::Read(ReadError::NoLog) => {
+            let (name, directory) = (&settings.name, settings.directory.display());
+            CliFault::Io(format!("the log `{name}`: there is no log in `{directory}` yet"))
         }
+        DiscloseError::Vault(VaultError::Io(fault)) | DiscloseError::Read(ReadError::Io(fault)) => {
+            CliFault::Io(format!("{why}: {fault}"))
+        }
+        DiscloseError::Read(_) => CliFault::Io(why),
+        _ => CliFault::Failed(why),
     }
 }

@@ -7,9 +7,8 @@ use troth_attest::OpenError;
 
 use super::{CliFault, operator, print, runtime};
 use crate::{
-    boot::{self, BootFault},
+    boot::BootFault,
     config::{Config, LogSettings},
-    evidence::Witnessed,
     proxy,
     tasks::Tasks,
 };
@@ -58,8 +57,8 @@ impl End {
 
 /// Ends the log; tells how many records it has.
 async fn end(config: &Config, settings: &LogSettings) -> Result<u64, CliFault> {
-    let log = match boot::log(settings) {
-        Ok(log) => log,
+    let (log, witnesses, _) = match proxy::open(settings, config).await {
+        Ok(opened) => opened,
         Err(BootFault::Log { fault, name }) => {
             return Err(CliFault::Failed(match *fault {
                 OpenError::Locked => {
@@ -71,9 +70,7 @@ async fn end(config: &Config, settings: &LogSettings) -> Result<u64, CliFault> {
         }
         Err(fault) => return Err(fault.into()),
     };
-    let (cosigned, _) = Witnessed::new();
     let tasks = Tasks::default();
-    let witnesses = proxy::checked(&log, settings, config, cosigned).await?;
     let witnessed = witnesses.is_some();
     if let Some(witnesses) = witnesses {
         tasks.spawn("witnesses", witnesses.run(tasks.clone()));

@@ -14,7 +14,6 @@ use crate::{
     admin::orders::Order,
     boot::{self, BootFault},
     config::{Admin, Config, LogSettings},
-    evidence::Witnessed,
     proxy,
 };
 
@@ -30,12 +29,18 @@ pub(super) struct Which {
     /// what this program logs.)
     #[arg(long, value_name = "NAME")]
     log_name: Option<String>,
+    /// The filter of what this program logs, in which a log's name may stand.
+    #[arg(from_global)]
+    log: String,
 }
 
 impl Which {
     /// The configuration, and the log in it.
     pub(super) fn read(&self) -> Result<(Config, LogSettings), CliFault> {
         let config = boot::configuration(&self.config)?;
+        if let Some(why) = self.mixed_up(std::env::var("TROTH_LOG").ok().as_deref()) {
+            return Err(CliFault::Usage(why));
+        }
         let names = || {
             let names: Vec<&str> = config.logs.iter().map(|log| log.name.as_str()).collect();
             names.join("`, `")
@@ -57,6 +62,24 @@ impl Which {
         };
         let found = found.clone();
         Ok((config, found))
+    }
+
+    /// Why `--log` looks like the name of a log: carried out on the only log
+    /// there is, an order for another one could not be taken back. What the
+    /// `environment` sets is no such name.
+    fn mixed_up(&self, environment: Option<&str>) -> Option<String> {
+        let filter = self.log.as_str();
+        let levels = ["off", "error", "warn", "info", "debug", "trace"];
+        let is_filter = filter.contains(['=', ',', ':', '['])
+            || filter.parse::<u8>().is_ok()
+            || levels.iter().any(|level| filter.eq_ignore_ascii_case(level))
+            || environment == Some(filter);
+        (!is_filter && self.log_name.is_none()).then(|| {
+            format!(
+                "`--log {filter}` is a filter of what this program logs, and none of its levels: \
+                 choose a log with `--log-name {filter}`"
+            )
+        })
     }
 }
 
@@ -99,16 +122,14 @@ async fn directly(
     settings: &LogSettings,
     order: &Order,
 ) -> Result<Value, CliFault> {
-    let log = match boot::log(settings) {
-        Ok(log) => log,
+    // What a proxy asks before it signs on, this asks too.
+    let log = match proxy::open(settings, config).await {
+        Ok((log, _, _)) => log,
         Err(BootFault::Log { fault, .. }) if matches!(*fault, OpenError::Locked) => {
             return Err(CliFault::Failed(locked(config, settings)));
         }
         Err(fault) => return Err(fault.into()),
     };
-    // What a proxy asks before it signs on, this must ask too.
-    let (cosigned, _) = Witnessed::new();
-    drop(proxy::checked(&log, settings, config, cosigned).await?);
     let order = order.clone();
     let done = tokio::task::spawn_blocking(move || {
         let done = order.carry_out(&log);
@@ -143,5 +164,35 @@ fn place(admin: &Admin) -> String {
     match admin {
         Admin::Socket(path) => format!("`{}`", path.display()),
         Admin::Tcp { address, .. } => format!("`{address}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::{Cli, Command};
+
+    #[test]
+    fn the_name_of_a_log_is_no_filter() {
+        let mixed_up = |arguments: &[&str]| {
+            let command = ["troth", "disclose", "0"];
+            let cli = Cli::try_parse_from(command.iter().chain(arguments)).unwrap();
+            let Command::Disclose(disclose) = cli.command else { panic!("another command") };
+            disclose.which().mixed_up(Some("hyper"))
+        };
+        let told = mixed_up(&["--log", "main"]).unwrap();
+        assert!(told.contains("`--log-name main`"), "{told}");
+        for fine in [
+            &[][..],
+            &["--log-name", "main"],
+            &["--log", "DEBUG"],
+            &["--log", "troth_proxy=debug"],
+            &["--log", "info,hyper=warn"],
+            &["--log", "hyper"],
+            &["--log", "noise", "--log-name", "main"],
+        ] {
+            assert_eq!(mixed_up(fine), None, "{fine:?}");
+        }
     }
 }

@@ -38,6 +38,9 @@ pub(crate) struct Limits {
     pub(crate) upstream_timeout_ms: u64,
     /// Milliseconds between two packets of a response.
     pub(crate) idle_timeout_ms: u64,
+    /// Milliseconds for a client to take what it is sent, 64 KiB or so at a
+    /// time; past it its connection ends.
+    pub(crate) write_timeout_ms: u64,
     /// Milliseconds that exchanges under way get when the proxy stops.
     pub(crate) drain_timeout_ms: u64,
     /// Milliseconds for a record to be durable; past it the exchange fails closed.
@@ -75,6 +78,7 @@ impl Default for Limits {
             connect_timeout_ms: 5_000,
             upstream_timeout_ms: 600_000,
             idle_timeout_ms: 300_000,
+            write_timeout_ms: 60_000,
             drain_timeout_ms: 30_000,
             commit_timeout_ms: 10_000,
             approvals: 256,
@@ -106,6 +110,7 @@ impl Limits {
             ("connect_timeout_ms", self.connect_timeout_ms),
             ("upstream_timeout_ms", self.upstream_timeout_ms),
             ("idle_timeout_ms", self.idle_timeout_ms),
+            ("write_timeout_ms", self.write_timeout_ms),
             ("drain_timeout_ms", self.drain_timeout_ms),
             ("commit_timeout_ms", self.commit_timeout_ms),
             ("approvals", size(self.approvals)),
@@ -139,6 +144,11 @@ impl Limits {
     /// Time between two packets of a response.
     pub(crate) const fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.idle_timeout_ms)
+    }
+
+    /// Time for a client to take a piece of what it is sent.
+    pub(crate) const fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.write_timeout_ms)
     }
 
     /// Time for a record to be durable.

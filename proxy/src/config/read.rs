@@ -202,7 +202,7 @@ impl Reader<'_> {
         }
     }
 
-    fn place(&mut self, at: &str, typed: Option<String>, builtin: &str) -> Place {
+    fn place(&mut self, at: &str, typed: Option<String>, builtin: &'static str) -> Place {
         match typed.as_deref() {
             None => Place::Builtin,
             Some(name) if name == builtin => Place::Builtin,

@@ -4,7 +4,10 @@
 
 use troth_policies::{Channel, Origin};
 
-use super::{Opaque, Piece, Place};
+use super::{
+    Opaque, Piece, Place,
+    media::{self, Media},
+};
 use crate::json::{self, Kind, Node, Text, pointer_token};
 
 /// Who speaks where, on the way down.
@@ -33,7 +36,7 @@ impl Walk {
     /// All strings below `node`, and the keys where `keys` says so.
     pub(super) fn all(&mut self, node: &Node, pointer: &str, voice: &Voice, keys: bool) {
         match &node.kind {
-            Kind::String(text) => self.text(text, pointer, voice),
+            Kind::String(text) => self.string(text, pointer, voice),
             Kind::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     self.all(item, &format!("{pointer}/{index}"), voice, keys);
@@ -45,16 +48,11 @@ impl Walk {
                     if keys || !is_plain_key(&key.value) {
                         self.text(key, &below, voice);
                     }
-                    self.member(&key.value, value, &below, voice, keys);
+                    self.all(value, &below, voice, keys);
                 }
             }
             Kind::Null | Kind::Bool(_) | Kind::Number(_) => {}
         }
-    }
-
-    /// A member of an object whose shape is known only in part.
-    pub(super) fn member_of(&mut self, key: &str, value: &Node, pointer: &str, voice: &Voice) {
-        self.member(key, value, pointer, voice, true);
     }
 
     /// Tool calls: `arguments` and `input` may be JSON inside a string.
@@ -64,7 +62,7 @@ impl Walk {
             match (key.value.as_str(), value.as_text()) {
                 ("arguments" | "input", Some(text)) => self.arguments(text, &below, voice),
                 ("function" | "custom", None) => self.calls(value, &below, voice),
-                _ => self.member(&key.value, value, &below, voice, true),
+                _ => self.all(value, &below, voice, true),
             }
         }
         if !matches!(node.kind, Kind::Object(_)) {
@@ -72,18 +70,18 @@ impl Walk {
         }
     }
 
-    /// One member, by what its key says of its value.
-    fn member(&mut self, key: &str, value: &Node, pointer: &str, voice: &Voice, keys: bool) {
-        let media = match key {
-            "image_url" | "url" | "data" | "file_data" => value.as_str().and_then(media_of),
-            _ => None,
-        };
-        match (media, value.as_str()) {
-            (Some(media_type), Some(text)) => {
-                self.opaque.push(Opaque { media_type, bytes: text.len() as u64 });
+    /// A string, by what its place says of it.
+    fn string(&mut self, text: &Text, pointer: &str, voice: &Voice) {
+        // Arguments and schemas have keys of their own; what stands under them
+        // is shown to no model as an image.
+        let shown = !matches!(voice.channel, Channel::ToolCall | Channel::ToolDefinition);
+        if let Some(Media { opaque, is_text }) = media::at(pointer, &text.value).filter(|_| shown) {
+            self.opaque.push(opaque);
+            if !is_text {
+                return;
             }
-            _ => self.all(value, pointer, voice, keys),
         }
+        self.text(text, pointer, voice);
     }
 
     /// One string.
@@ -176,30 +174,6 @@ pub(super) fn below(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", pointer_token(&key))
 }
 
-/// The media type of a `data:` URL (RFC 2397) whose content no detector reads:
-/// base64 and nothing else, of a type that is not text.
-pub(super) fn media_of(text: &str) -> Option<String> {
-    let (head, payload) = text.strip_prefix("data:")?.split_once(',')?;
-    let media = head.split(';').next().unwrap_or_default().to_ascii_lowercase();
-    let textual = ["text", "json", "xml", "svg", "script", "yaml", "html"];
-    if textual.iter().any(|kind| media.contains(kind))
-        || !head.ends_with(";base64")
-        || !is_base64(payload)
-    {
-        // Text is not opaque: it is walked and decoded like any other.
-        return None;
-    }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/.+-".contains(&byte);
-    let known = media.len() <= 64 && media.contains('/') && media.bytes().all(plain);
-    Some(if known { media } else { "application/octet-stream".to_owned() })
-}
-
-/// Whether `text` has the alphabet of base64 and nothing else.
-pub(super) fn is_base64(text: &str) -> bool {
-    let in_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
-    !text.is_empty() && text.bytes().all(in_alphabet)
-}
-
 /// Words that the protocols use as values. By value, whatever the key: a string
 /// that is exactly one of these says nothing more.
 pub(super) fn is_protocol_word(text: &str) -> bool {
@@ -260,14 +234,5 @@ mod tests {
     fn protocol_words_are_sorted_for_the_search() {
         assert!(PROTOCOL_WORDS.is_sorted());
         assert!(is_protocol_word("assistant") && !is_protocol_word("assistants"));
-    }
-
-    #[test]
-    fn only_encoded_media_is_opaque() {
-        assert_eq!(media_of("data:image/PNG;base64,AAAA").as_deref(), Some("image/png"));
-        assert_eq!(media_of("data:text/plain;base64,AAAA"), None);
-        assert_eq!(media_of("data:image/svg+xml,<svg/>"), None);
-        assert_eq!(media_of("https://example.com/a,b"), None);
-        assert_eq!(media_of("data:i g;base64,AA").as_deref(), Some("application/octet-stream"));
     }
 }

@@ -139,6 +139,11 @@ impl LaneState {
         }
     }
 
+    /// Bytes of the text that are kept for the classifiers.
+    pub(super) const fn kept_bytes(&self) -> usize {
+        self.kept.len()
+    }
+
     /// Bytes that the rules did not see, or that came after the end.
     pub(super) fn skipped(&self) -> u64 {
         let late = if self.finished { self.length.saturating_sub(self.ruled) } else { 0 };

@@ -19,11 +19,18 @@ pub(super) struct Held {
     pub(super) calls: Vec<(u32, u32)>,
     /// It holds something refused that cannot be taken out of it.
     pub(super) barred: bool,
-    /// A choice says in it that it is finished, or the stream that it is.
-    pub(super) finishes: bool,
+    /// The stream says in it that it has ended.
+    pub(super) ends: bool,
+    /// The choices that say in it that they are finished.
+    pub(super) finished: Vec<u32>,
 }
 
 impl Held {
+    /// A choice says in it that it is finished, or the stream that it is.
+    pub(super) const fn finishes(&self) -> bool {
+        self.ends || !self.finished.is_empty()
+    }
+
     fn text_bytes(&self) -> usize {
         self.parts.iter().map(|part| part.span.len()).sum()
     }

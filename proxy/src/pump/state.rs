@@ -2,6 +2,7 @@
 
 mod person;
 mod release;
+mod room;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::{
     answer::Answer,
+    body::Reservation,
     config::{OnDeadline, OpaqueMode, StreamMode},
     coverage::{Look, Row},
     dialect::{
@@ -50,6 +52,8 @@ pub(super) enum Ending {
     Upstream(&'static str),
     /// By something that cannot be read.
     Unreadable(&'static str),
+    /// By the bound on what all exchanges hold together.
+    NoRoom,
 }
 
 impl Ending {
@@ -60,6 +64,7 @@ impl Ending {
             Self::Unscreened => "unscreened",
             Self::Upstream(_) => "upstream_cut",
             Self::Unreadable(_) => "upstream_answer",
+            Self::NoRoom => "overloaded",
         }
     }
 }
@@ -84,6 +89,8 @@ pub(super) struct State {
     lanes: HashMap<Lane, LaneState>,
     calls: Calls,
     queue: Queue,
+    /// Room for what is held.
+    room: Reservation,
     /// A chunk of the stream, for the one that we may have to write.
     like: Option<serde_json::Value>,
     /// Ids and names that were read already.
@@ -91,6 +98,8 @@ pub(super) struct State {
     choices: BTreeSet<u32>,
     /// Those of them that have said that they are finished.
     finished: BTreeSet<u32>,
+    /// Those of them of which the client was told so.
+    told: BTreeSet<u32>,
     /// The lanes that spoke last, by choice.
     speaking: HashMap<u32, Vec<Lane>>,
     /// Tool calls that have ended and wait for their scores.
@@ -113,6 +122,7 @@ impl State {
     pub(super) fn new(answer: Answer, ledger: Ledger) -> Self {
         let limit = answer.gateway.limits().event_bytes;
         let scores = answer.gateway.screener.models().is_some();
+        let room = answer.gateway.shared.budget.reservation();
         Self {
             answer,
             ledger,
@@ -120,10 +130,12 @@ impl State {
             lanes: HashMap::new(),
             calls: Calls::new(),
             queue: Queue::default(),
+            room,
             like: None,
             seen: HashSet::new(),
             choices: BTreeSet::new(),
             finished: BTreeSet::new(),
+            told: BTreeSet::new(),
             speaking: HashMap::new(),
             calls_ended: HashSet::new(),
             waiting: BTreeMap::new(),
@@ -163,10 +175,10 @@ impl State {
                 return Ok(self.done);
             }
         }
-        let hold = self.answer.gateway.limits().hold_bytes;
-        // An event weighs far more than its text: about 250 bytes for a token.
-        let weight = hold.saturating_mul(EVENT_WEIGHT);
-        if self.queue.text_bytes() > hold || self.queue.bytes() > weight {
+        if !self.room.resize(self.held_bytes()) {
+            return Err(Ending::NoRoom);
+        }
+        if self.holds_too_much() {
             self.block("more text waits for its verdict than `hold_bytes` allows");
         }
         if self.lanes.len() > LANES {
@@ -204,13 +216,14 @@ impl State {
             logprobs: Vec::new(),
             calls: Vec::new(),
             barred: false,
-            finishes: false,
+            ends: false,
+            finished: Vec::new(),
         };
         match event.data {
             None => {}
             Some(data) if data.trim() == DONE => {
                 self.done = true;
-                held.finishes = true;
+                held.ends = true;
             }
             Some(data) => {
                 match json::parse(data.as_bytes(), json::Limits::default()) {
@@ -237,8 +250,8 @@ impl State {
         if chunk.model.is_some() && self.ledger.reported_model.is_none() {
             self.ledger.reported_model.clone_from(&chunk.model);
         }
-        if chunk.audio_bytes > 0 {
-            self.ledger.coverage.opaque("audio", chunk.audio_bytes);
+        for opaque in &chunk.opaque {
+            self.ledger.coverage.opaque(&opaque.media_type, opaque.bytes);
             if self.answer.admission.route.opaque == OpaqueMode::Refuse {
                 self.block("content that no detector reads");
             }
@@ -291,12 +304,12 @@ impl State {
             }
             held.parts.push(Part { lane: fragment.lane, span, literal: fragment.literal });
         }
-        held.finishes = !chunk.finished.is_empty();
-        for choice in chunk.finished {
-            self.finished.insert(choice);
-            self.pause(choice, &[]);
-            self.judge_calls(choice);
+        for choice in &chunk.finished {
+            self.finished.insert(*choice);
+            self.pause(*choice, &[]);
+            self.judge_calls(*choice);
         }
+        held.finished = chunk.finished;
         held.logprobs = chunk.logprobs;
     }
 
@@ -724,8 +737,6 @@ fn strings<'a>(value: &'a serde_json::Value, out: &mut Vec<&'a str>) {
     }
 }
 
-/// Bytes of events for each byte of `hold_bytes`.
-const EVENT_WEIGHT: usize = 64;
 /// Lanes of one stream.
 const LANES: usize = 4096;
 const DONE: &str = "[DONE]";

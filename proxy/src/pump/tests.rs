@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use troth_policies::{Origin, Segment, Verdict};
 
+mod bounds;
+
 use super::state::{Ending, State};
 use crate::{
     dialect::openai::{self, Lane},

@@ -44,7 +44,9 @@ impl<S> Admit<S> {
             .gateway
             .principal(presented_key(request.headers()))
             .ok_or_else(|| refused(Fault::Unauthenticated))?;
-        Ok(Admission { exchange: exchange.clone(), route: route.clone(), endpoint, principal })
+        let peer = request.extensions().get().cloned().unwrap_or_default();
+        let (exchange, route) = (exchange.clone(), route.clone());
+        Ok(Admission { exchange, route, endpoint, principal, peer })
     }
 }
 

@@ -58,20 +58,27 @@ where
         let mut reservation = self.budget.reservation();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let coding = head.headers.get(header::CONTENT_ENCODING);
-            if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            if is_coded(&head.headers) {
                 return Err(Fault::Encoded);
             }
             if !is_utf8(&head.headers) {
                 return Err(Fault::Charset);
             }
-            let body = tokio::time::timeout(timeout, collect(body, limit, &mut reservation))
-                .await
-                .map_err(|_| Fault::SlowBody)??;
+            let body = collect(body, limit, &mut reservation, timeout);
+            let body = tokio::time::timeout(timeout, body).await.map_err(|_| Fault::SlowBody)??;
             let response = inner.call(Request::from_parts(head, body)).await?;
             Ok(response.map(|body| Keeping::until_end(body, reservation)))
         })
     }
+}
+
+/// Whether a body is coded. All of the headers are asked: a reader that knows
+/// only the first of several is told that there is none.
+pub(crate) fn is_coded(headers: &http::HeaderMap) -> bool {
+    headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// No charset but UTF-8: an upstream that honours another reads other text.
@@ -86,11 +93,12 @@ fn is_utf8(headers: &http::HeaderMap) -> bool {
     })
 }
 
-/// All of `body`.
+/// All of `body`, of which no two pieces are further apart than `idle`.
 pub(crate) async fn collect<B>(
     mut body: B,
     limit: usize,
     reservation: &mut Reservation,
+    idle: Duration,
 ) -> Result<Bytes, Fault>
 where
     B: HttpBody<Data = Bytes> + Unpin,
@@ -101,7 +109,9 @@ where
     }
     let mut first: Option<Bytes> = None;
     let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) =
+        tokio::time::timeout(idle, body.frame()).await.map_err(|_| Fault::SlowBody)?
+    {
         let Ok(data) = frame.map_err(|_| Fault::BrokenBody)?.into_data() else { continue };
         let size = first.as_ref().map_or(0, Bytes::len) + bytes.len() + data.len();
         if size > limit {
@@ -125,13 +135,48 @@ where
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::Full;
+    use std::convert::Infallible;
+
+    use futures_util::StreamExt;
+    use http_body::Frame;
+    use http_body_util::{Full, StreamBody};
 
     use super::*;
 
     async fn read(size: usize, limit: usize, budget: usize) -> Result<Bytes, Fault> {
         let mut reservation = Budget::new(budget).reservation();
-        collect(Full::new(Bytes::from(vec![b'x'; size])), limit, &mut reservation).await
+        let body = Full::new(Bytes::from(vec![b'x'; size]));
+        collect(body, limit, &mut reservation, Duration::from_secs(9)).await
+    }
+
+    /// A body of three bytes, each this long after the one before it.
+    async fn trickle(pause: Duration, idle: Duration) -> Result<Bytes, Fault> {
+        let bytes = futures_util::stream::iter([b"a", b"b", b"c"]).then(move |byte| async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(byte)))
+        });
+        let mut reservation = Budget::new(99).reservation();
+        collect(StreamBody::new(Box::pin(bytes)), 99, &mut reservation, idle).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_silence_is_idle() {
+        let second = Duration::from_secs(1);
+        assert_eq!(trickle(second, second * 2).await.unwrap(), "abc");
+        assert!(matches!(trickle(second * 3, second * 2).await, Err(Fault::SlowBody)));
+    }
+
+    #[test]
+    fn every_coding_counts() {
+        let of = |codings: &[&'static str]| {
+            let mut headers = http::HeaderMap::new();
+            for coding in codings {
+                headers.append(header::CONTENT_ENCODING, http::HeaderValue::from_static(coding));
+            }
+            is_coded(&headers)
+        };
+        assert!(!of(&[]) && !of(&["identity"]) && !of(&["Identity", "identity"]));
+        assert!(of(&["gzip"]) && of(&["identity", "gzip"]) && of(&["identity, gzip"]));
     }
 
     #[tokio::test]

@@ -57,6 +57,7 @@ where
             action: "prompt",
             overlap: admission.route.overlap && asked.decoded.as_ref().is_ok_and(uses_no_tool),
             patience: self.gateway.limits().commit_timeout(),
+            peer: admission.peer.clone(),
         };
         let evidence = self.gateway.evidence(&admission.route).cloned();
         let tasks = self.gateway.shared.tasks.clone();

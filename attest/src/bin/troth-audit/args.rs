@@ -55,6 +55,10 @@ pub(crate) struct LogArg {
     /// address of either
     #[arg(value_name = "LOG")]
     pub(crate) log: String,
+    /// Certificates (PEM) of which one must vouch for an HTTPS address, instead
+    /// of those of the public authorities
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +106,10 @@ pub(crate) struct Receipt {
     /// `request=FILE`, `response.released=FILE`
     #[arg(long, value_name = "FIELD=FILE", value_parser = field)]
     pub(crate) content: Vec<(String, PathBuf)>,
+    /// Certificates (PEM) of which one must vouch for an HTTPS address, instead
+    /// of those of the public authorities
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

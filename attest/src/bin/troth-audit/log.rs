@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use troth_attest::{DirectorySource, HttpOptions, HttpSource, LogSource, fetch, is_url};
+use troth_attest::{DirectorySource, HttpOptions, HttpSource, LogSource, Roots, fetch, is_url};
 
 use super::args::LogArg;
 use super::{Usage, read_file};
@@ -12,7 +12,7 @@ use super::{Usage, read_file};
 /// yet.
 pub(crate) fn open(arg: &LogArg) -> anyhow::Result<Box<dyn LogSource>> {
     if is_url(&arg.log) {
-        let source = HttpSource::new(&arg.log, HttpOptions::default());
+        let source = HttpSource::new(&arg.log, options(arg.ca.as_deref())?);
         return Ok(Box::new(source.map_err(|fault| Usage(fault.to_string()))?));
     }
     let path = Path::new(&arg.log);
@@ -20,6 +20,14 @@ pub(crate) fn open(arg: &LogArg) -> anyhow::Result<Box<dyn LogSource>> {
         return Err(anyhow::anyhow!("`{}` is not a directory that can be read", arg.log));
     }
     Ok(Box::new(DirectorySource::new(path)))
+}
+
+/// How an address is read, with these authorities.
+fn options(ca: Option<&Path>) -> anyhow::Result<HttpOptions> {
+    let Some(path) = ca else { return Ok(HttpOptions::default()) };
+    let roots = Roots::from_pem(&read_file(path)?);
+    let roots = roots.map_err(|fault| Usage(format!("`{}`: {fault}", path.display())))?;
+    Ok(HttpOptions { roots: Some(roots), ..HttpOptions::default() })
 }
 
 /// Threads that read it, where nobody says how many: those of a server mostly
@@ -30,9 +38,9 @@ pub(crate) fn threads(arg: &LogArg) -> usize {
 }
 
 /// Reads a receipt: a file, standard input, or what is at an address.
-pub(crate) fn read_receipt(name: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read_receipt(name: &Path, ca: Option<&Path>) -> anyhow::Result<Vec<u8>> {
     let Some(url) = name.to_str().filter(|name| is_url(name)) else { return read_file(name) };
-    let bytes = fetch(url, MAX_RECEIPT_BYTES, HttpOptions::default());
+    let bytes = fetch(url, MAX_RECEIPT_BYTES, options(ca)?);
     let bytes = match bytes {
         Err(fault) if fault.kind() == std::io::ErrorKind::InvalidInput => {
             return Err(Usage(fault.to_string()).into());

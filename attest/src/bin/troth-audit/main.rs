@@ -113,7 +113,8 @@ fn run_verify(args: &args::Verify) -> anyhow::Result<u8> {
     };
     if let Some(before) = &args.follows {
         // It has ended, so nothing of it is ever new.
-        let before = verified(&LogArg { log: before.clone() }, &policy, &options)?;
+        let before = LogArg { log: before.clone(), ca: args.log.ca.clone() };
+        let before = verified(&before, &policy, &options)?;
         options.follows = Some(Box::new(before));
     }
     options.fresh_since = age.map(|age| SystemClock.now_micros().saturating_sub(age));
@@ -140,7 +141,7 @@ fn tell(report: &Report, json: bool) -> anyhow::Result<u8> {
 
 fn run_receipt(args: &args::Receipt) -> anyhow::Result<u8> {
     let policy = read_policy(&args.policy)?;
-    let text = log::read_receipt(&args.file)?;
+    let text = log::read_receipt(&args.file, args.ca.as_deref())?;
     let entry = args.entry.as_deref().map(read_file).transpose()?;
     let receipt = match verify_receipt(&text, &policy, entry.as_deref()) {
         Ok(receipt) => receipt,

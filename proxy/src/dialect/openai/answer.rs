@@ -34,7 +34,7 @@ pub(crate) fn answer(document: &Document) -> Result<Decoded, DecodeFault> {
                 choice_of(&mut walk, &mut calls, choice, &format!("/choices/{place}"), &voice);
             }
         } else {
-            walk.member_of(&key.value, value, &pointer, &speech);
+            walk.all(value, &pointer, &speech, true);
         }
     }
     if root.members().is_empty() {
@@ -127,7 +127,7 @@ fn choice_of(
         match key.value.as_str() {
             "message" => message(walk, calls, value, &below, voice),
             "logprobs" => logprobs(walk, value, &below, voice),
-            _ => walk.member_of(&key.value, value, &below, voice),
+            _ => walk.all(value, &below, voice, true),
         }
     }
 }
@@ -165,11 +165,11 @@ fn message(
                                 bytes: text.len() as u64,
                             })
                         }
-                        _ => walk.member_of(&key.value, value, &below, &voice),
+                        _ => walk.all(value, &below, &voice, true),
                     }
                 }
             }
-            _ => walk.member_of(&key.value, value, &below, &voice),
+            _ => walk.all(value, &below, &voice, true),
         }
     }
 }

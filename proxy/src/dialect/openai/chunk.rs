@@ -9,7 +9,11 @@ use super::{
     tokens::Tokens,
 };
 use crate::{
-    dialect::{DecodeFault, walk::below},
+    dialect::{
+        DecodeFault, Opaque,
+        media::{self, Media},
+        walk::below,
+    },
     json::{Kind, Node, pointer_token},
 };
 
@@ -119,8 +123,8 @@ pub(crate) struct Chunk {
     pub(crate) ids: Vec<(u32, u32, String)>,
     /// Where the arguments of a call stand: choice, call, slot.
     pub(crate) slots: Vec<(u32, u32, Slot)>,
-    /// Bytes of audio, which no detector reads.
-    pub(crate) audio_bytes: u64,
+    /// What no detector reads.
+    pub(crate) opaque: Vec<Opaque>,
 }
 
 /// Takes a chunk apart.
@@ -198,11 +202,19 @@ impl Chunk {
     /// All strings below `node`, each a lane by its pointer.
     fn text(&mut self, node: &Node, choice: u32, channel: &'static str, pointer: &str) {
         match &node.kind {
-            Kind::String(text) if !text.value.is_empty() => self.fragments.push(Fragment {
-                lane: Lane::Text { choice, channel, pointer: pointer.to_owned() },
-                text: text.value.clone(),
-                literal: Some(text.span.clone()),
-            }),
+            Kind::String(text) if !text.value.is_empty() => {
+                if let Some(Media { opaque, is_text }) = media::at(pointer, &text.value) {
+                    self.opaque.push(opaque);
+                    if !is_text {
+                        return;
+                    }
+                }
+                self.fragments.push(Fragment {
+                    lane: Lane::Text { choice, channel, pointer: pointer.to_owned() },
+                    text: text.value.clone(),
+                    literal: Some(text.span.clone()),
+                });
+            }
             Kind::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     self.text(item, choice, channel, &format!("{pointer}/{index}"));
@@ -260,7 +272,10 @@ impl Chunk {
     fn audio(&mut self, audio: &Node, choice: u32) {
         for (key, value) in audio.members() {
             match (key.value.as_str(), value.as_str()) {
-                ("data", Some(text)) => self.audio_bytes += text.len() as u64,
+                ("data", Some(text)) => {
+                    let (media_type, bytes) = ("audio".to_owned(), text.len() as u64);
+                    self.opaque.push(Opaque { media_type, bytes });
+                }
                 (name, _) => {
                     let pointer = format!("delta/audio/{}", pointer_token(name));
                     self.text(value, choice, "content", &pointer);

@@ -7,7 +7,7 @@ use troth_policies::{Channel, Origin};
 
 use crate::{
     dialect::{
-        DecodeFault, Decoded, Document, Opaque,
+        DecodeFault, Decoded, Document,
         walk::{self, Voice, Walk},
     },
     json::{self, Kind, Node},
@@ -158,7 +158,7 @@ impl Request {
                     let voice = Voice { channel: Channel::Reasoning, ..voice.clone() };
                     self.walk.all(value, &below, &voice, true);
                 }
-                _ => self.walk.member_of(&key.value, value, &below, &voice),
+                _ => self.walk.all(value, &below, &voice, true),
             }
         }
         Ok(())
@@ -191,32 +191,11 @@ impl Request {
 
     fn part(&mut self, part: &Node, pointer: &str, voice: &Voice) {
         for (key, value) in part.members() {
-            let below = walk::below(pointer, &key.value);
-            let encoded = match key.value.as_str() {
-                "input_audio" => Some(("audio", "data")),
-                "file" => Some(("file", "file_data")),
-                _ => None,
-            };
-            let encoded = encoded.filter(|_| matches!(value.kind, Kind::Object(_)));
-            let Some((media_type, payload)) = encoded else {
-                let mut voice = voice.clone();
-                if key.value == "refusal" {
-                    voice.channel = Channel::Refusal;
-                }
-                self.walk.member_of(&key.value, value, &below, &voice);
-                continue;
-            };
-            for (name, value) in value.members() {
-                let below = walk::below(&below, &name.value);
-                match value.as_str() {
-                    Some(text) if name.value == payload && walk::is_base64(text) => {
-                        let bytes = text.len() as u64;
-                        let media_type = media_type.to_owned();
-                        self.walk.opaque.push(Opaque { media_type, bytes });
-                    }
-                    _ => self.walk.member_of(&name.value, value, &below, voice),
-                }
+            let mut voice = voice.clone();
+            if key.value == "refusal" {
+                voice.channel = Channel::Refusal;
             }
+            self.walk.all(value, &walk::below(pointer, &key.value), &voice, true);
         }
         if !matches!(part.kind, Kind::Object(_)) {
             self.walk.all(part, pointer, voice, true);

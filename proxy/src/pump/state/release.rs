@@ -37,9 +37,12 @@ impl State {
             return out;
         }
         let over = self.is_over();
+        // In `shadow` nothing is stopped by a bound: what is too much goes on,
+        // and counts as gone before its verdict.
+        let shadow = self.ledger.is_shadow();
         while let Some(held) = self.queue.front()
-            && self.is_cleared(held)
-            && !(over && held.finishes)
+            && (self.is_cleared(held) || (shadow && self.holds_too_much()))
+            && !(over && held.finishes())
         {
             let Some(held) = self.queue.pop() else { break };
             out.add(self.written(held));
@@ -73,7 +76,9 @@ impl State {
 
     /// An event as it leaves: its own bytes, unless a redaction is in it.
     fn written(&mut self, held: Held) -> Out {
-        let judged = held.parts.iter().all(|part| self.is_judged(part, part.span.end));
+        let judged = self.is_cleared(&held)
+            && held.parts.iter().all(|part| self.is_judged(part, part.span.end));
+        self.told.extend(&held.finished);
         Out::new(self.rewritten(held), judged)
     }
 
@@ -112,7 +117,7 @@ impl State {
         let (mut before, mut last) = (Out::default(), Out::default());
         let mut ends = false;
         while let Some(held) = self.queue.pop() {
-            ends |= over && held.finishes;
+            ends |= over && held.finishes();
             if !ends {
                 before.add(std::mem::take(&mut last));
             }
@@ -128,18 +133,27 @@ impl State {
         match ending {
             Ending::Eof => None,
             Ending::Blocked => {
-                let open: Vec<u32> = self.choices.iter().copied().collect();
-                let open = if open.is_empty() { vec![0] } else { open };
                 let mut tail = self.up_to_the_cut();
-                let why = self.why_not();
-                let last = openai::final_chunk(self.like.as_ref(), &open, why.as_deref());
-                tail.add(Out::new(last, true));
+                // A client that was told how a choice ended is not told twice.
+                let mut open: Vec<u32> = self.choices.difference(&self.told).copied().collect();
+                if self.choices.is_empty() {
+                    open.push(0);
+                }
+                if !open.is_empty() {
+                    let why = self.why_not();
+                    let last = openai::final_chunk(self.like.as_ref(), &open, why.as_deref());
+                    tail.add(Out::new(last, true));
+                }
                 tail.add(Out::new(sse::event(DONE), true));
                 Some(tail)
             }
             Ending::Unscreened => {
                 let message = "a detector did not answer in time";
                 Some(Out::new(openai::error_event(message, "api_error", "unscreened"), true))
+            }
+            Ending::NoRoom => {
+                let message = "the proxy is at its limit of buffered bytes";
+                Some(Out::new(openai::error_event(message, "api_error", ending.code()), true))
             }
             Ending::Upstream(why) | Ending::Unreadable(why) => {
                 Some(Out::new(openai::error_event(why, "api_error", ending.code()), true))
@@ -151,8 +165,11 @@ impl State {
     /// a client gets the same text however the upstream cut it.
     fn up_to_the_cut(&mut self) -> Out {
         let mut out = Out::default();
+        let over = self.is_over();
         while let Some(held) = self.queue.pop() {
-            if self.is_cleared(&held) {
+            // The end of the last choice is told by the refusal: with its own
+            // one a client would take a stream that was cut for one that ended.
+            if self.is_cleared(&held) && !(over && held.finishes()) {
                 out.add(self.written(held));
                 continue;
             }
