@@ -197,9 +197,7 @@ impl Example {
                 ));
             }
         }
-        let found = |id: &String| {
-            findings.iter().any(|finding| id.as_str() == &*finding.detector)
-        };
+        let found = |id: &String| findings.iter().any(|finding| id.as_str() == &*finding.detector);
         for id in self.raw.detectors.iter().filter(|id| !found(id)) {
             faults.push(format!("the detector `{}` found nothing", cut(id)));
         }

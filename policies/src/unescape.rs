@@ -134,7 +134,7 @@ fn read(text: &[char]) -> Reading {
         }
         ['&', rest @ ..] => named(rest),
         ['\\', 'u', '{', rest @ ..] => braced(rest),
-        ['\\', 'u', rest @ ..] => fixed(rest, 4, 2),
+        ['\\', 'u', rest @ ..] => utf16(rest),
         ['\\', 'x', rest @ ..] => fixed(rest, 2, 2),
         ['\\'] => Reading::Partly,
         _ => Reading::No,
@@ -218,10 +218,41 @@ fn fixed(rest: &[char], digits: usize, before: usize) -> Reading {
         .take(digits)
         .filter_map(|c| c.to_digit(16))
         .fold(0u32, |value, digit| value.saturating_mul(16).saturating_add(digit));
-    // Halves of a surrogate pair are put together nowhere else either: what
-    // they spell is outside the scripts that patterns are written in.
+    // A half of a surrogate pair alone is no character.
     let c = char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER);
     Reading::Done(c, before.saturating_add(digits))
+}
+
+/// One unit of UTF-16, or two that are one character: JSON writes letters for
+/// mathematics and tag characters so.
+fn utf16(rest: &[char]) -> Reading {
+    let first = fixed(rest, 4, 2);
+    let Some(high) = unit(rest).filter(|unit| (0xd800..0xdc00).contains(unit)) else {
+        return first;
+    };
+    let after = rest.get(4..).unwrap_or_default();
+    let spelled = after.iter().take(6).zip(0u8..).all(|(c, place)| match place {
+        0 => *c == '\\',
+        1 => *c == 'u',
+        2 => matches!(c, 'd' | 'D'),
+        3 => matches!(c, 'c'..='f' | 'C'..='F'),
+        _ => c.is_ascii_hexdigit(),
+    });
+    match after.get(2..).and_then(unit) {
+        _ if !spelled => first,
+        None => Reading::Partly,
+        Some(low) => {
+            let above = (high.saturating_sub(0xd800) << 10) | low.saturating_sub(0xdc00);
+            let c = char::from_u32(above.saturating_add(0x1_0000));
+            Reading::Done(c.unwrap_or(char::REPLACEMENT_CHARACTER), 12)
+        }
+    }
+}
+
+/// The number that four hexadecimal digits write.
+fn unit(digits: &[char]) -> Option<u32> {
+    let digits = digits.get(..4)?;
+    digits.iter().try_fold(0u32, |value, c| Some((value << 4) | c.to_digit(16)?))
 }
 
 fn braced(rest: &[char]) -> Reading {
@@ -280,6 +311,8 @@ mod tests {
             ("\\u0069\\x67\\u{6e} C:\\users\\u12", "ign C:\\users\\u12"),
             ("\u{e0069}\u{e0067}", "ig"),
             ("&#99999999;", "\u{fffd}9;"),
+            ("\\ud83d\\ude00 \\uDB40\\uDC69.", "😀 \u{e0069}."),
+            ("\\ud83d! \\ud83d\\u0041 \\ude00", "\u{fffd}! \u{fffd}A \u{fffd}"),
             ("%\u{e0041}", "%A"),
         ] {
             assert_eq!(plain(text), expected, "{text}");
