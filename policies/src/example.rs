@@ -234,10 +234,17 @@ impl Example {
             findings.extend(bundle.weigh(&segment, &pairs(&step.scores)));
             bundle.observe(&mut trace, &segment, &findings);
         }
-        let last = segment(0, raw.surface, raw.tool.as_deref(), &raw.text);
         let action = raw.action.unwrap_or_else(|| usual_action(raw.surface));
         let tool = raw.tool.as_deref().unwrap_or("");
         let arguments = raw.arguments.clone().unwrap_or(Value::Object(Map::new()));
+        let made =
+            (action == Action::CallTool).then_some(Call { name: tool, arguments: &arguments });
+        // A call whose text is not given says what its arguments say.
+        let text = match made {
+            Some(call) if raw.text.is_empty() && raw.arguments.is_some() => call.text(),
+            _ => raw.text.clone(),
+        };
+        let last = segment(0, raw.surface, raw.tool.as_deref(), &text);
         let on_tool =
             matches!(action, Action::CallTool | Action::OfferTool | Action::ReturnToolResult)
                 || (raw.tool.is_some() && !matches!(action, Action::Prompt | Action::Respond));
@@ -246,8 +253,7 @@ impl Example {
             principal: &self.principal,
             resource: if on_tool { Resource::Tool(tool) } else { Resource::Model("example") },
             segments: &[(last, pairs(&raw.scores))],
-            call: (action == Action::CallTool)
-                .then_some(Call { name: tool, arguments: &arguments }),
+            call: made,
             trace: &trace,
         })
     }
