@@ -35,8 +35,8 @@ bench: runtime ## added latency and throughput beside nginx and no proxy; the lo
 # long form of the last two.
 	TROTH_BENCH_DIR=$${TROTH_BENCH_DIR:-$${CARGO_TARGET_DIR:-$$PWD/target}} \
 		$(CARGO) bench $(CARGO_FLAGS) -p troth-attest --bench engine --bench receipts --bench verify
-# What screening costs: many terms.
-	$(CARGO) bench $(CARGO_FLAGS) -p troth-policies --bench lexicon
+# What screening costs: the views, many terms.
+	$(CARGO) bench $(CARGO_FLAGS) -p troth-policies --bench views --bench lexicon
 # A decision's cost, by the number of policies.
 	$(CARGO) bench $(CARGO_FLAGS) -p troth-policies --bench judge
 

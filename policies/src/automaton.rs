@@ -32,7 +32,7 @@ use regex_automata::{
 use regex_syntax::hir::Hir;
 
 pub(crate) use self::threads::Threads;
-use self::viability::Viability;
+use self::viability::{Side, Viability};
 use crate::limits;
 
 /// Patterns compiled together; a pattern's number is its place in the list.
@@ -41,9 +41,10 @@ pub(crate) struct Automaton {
     viability: Viability,
     /// Whether a match can begin with this byte.
     first: Box<[bool; 256]>,
-    /// Bit `b1` of word `b0`: whether a match can begin with these two bytes
-    /// (or be the first alone, before the second).
-    pair: Box<[[u64; 4]; 256]>,
+    /// By whether a word character stands before: bit `b1` of row `b0` says
+    /// whether a match can begin with these two bytes (or be the first alone,
+    /// before the second).
+    pair: Box<[Rows; 2]>,
     scratch: Pool<Scratch, Create>,
 }
 
@@ -121,9 +122,10 @@ impl Automaton {
 
     /// Whether a match can begin with these bytes.
     #[inline]
-    pub(crate) fn begins_with(&self, first: u8, second: u8) -> bool {
-        self.pair
-            .get(usize::from(first))
+    pub(crate) fn begins_with(&self, behind: Option<u8>, first: u8, second: u8) -> bool {
+        let [apart, within] = &*self.pair;
+        let rows = if behind.is_some_and(is_word) { within } else { apart };
+        rows.get(usize::from(first))
             .and_then(|row| row.get(usize::from(second >> 6)))
             .is_some_and(|word| (word >> (second & 63)) & 1 == 1)
     }
@@ -164,6 +166,7 @@ impl Automaton {
             return Some(Scan::Dead);
         }
         for (index, &byte) in text.iter().enumerate().skip(at) {
+            steps::take();
             state = dfa.next_state(cache, state, byte).ok()?;
             if state.is_tagged() {
                 if state.is_match() {
@@ -225,6 +228,7 @@ impl Automaton {
         byte: u8,
         report: impl FnMut(u32),
     ) -> bool {
+        steps::take();
         threads.step(self.dfa.get_nfa(), &self.viability, &mut scratch.work, byte, report)
     }
 
@@ -249,71 +253,89 @@ impl Automaton {
     }
 }
 
+/// How much work this thread has done, for the tests that bound it: each byte
+/// that an automaton sees and each character that a decoder takes is a step.
+pub(crate) mod steps {
+    #[cfg(test)]
+    thread_local!(static TAKEN: std::cell::Cell<u64> = const { std::cell::Cell::new(0) });
+
+    #[inline]
+    pub(crate) fn take() {
+        #[cfg(test)]
+        TAKEN.with(|taken| taken.set(taken.get() + 1));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn taken() -> u64 {
+        TAKEN.with(std::cell::Cell::get)
+    }
+}
+
 /// The patterns are larger together than one automaton may be.
 #[derive(Debug)]
 pub(crate) struct TooLarge;
 
-type Beginnings = (Box<[bool; 256]>, Box<[[u64; 4]; 256]>);
+/// For each first byte, the set of second ones.
+type Rows = [[u64; 4]; 256];
+
+type Beginnings = (Box<[bool; 256]>, Box<[Rows; 2]>);
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
 
 /// The bytes, and the pairs of bytes, that a match can begin with, whatever
 /// stands before it. One step of the threads for each, at compile time.
 fn beginnings(nfa: &NFA, viability: &Viability) -> Beginnings {
     let mut work = threads::Work::new(nfa.states().len());
     let mut first = Box::new([false; 256]);
-    let mut pair = Box::new([[0u64; 4]; 256]);
+    let mut pair = Box::new([[[0u64; 4]; 256]; 2]);
     let classes = nfa.byte_classes();
-    let representatives: Vec<u8> =
-        classes.representatives(..).filter_map(|unit| unit.as_u8()).collect();
-    let behinds = [None, Some(b'a'), Some(b'\n'), Some(b'-')];
-    // Computed for one byte of each class, then spread over the class.
-    let mut begins = vec![false; 256];
-    let mut rows = vec![vec![false; 256]; 256];
-    for &one in &representatives {
-        for behind in behinds {
-            let mut threads = Threads::new(nfa.start_anchored(), behind);
-            if !threads.step(nfa, viability, &mut work, one, |_| {}) {
-                continue;
-            }
-            set(&mut begins, one);
-            for &two in &representatives {
-                let mut matched = false;
-                let mut next = threads.clone();
-                let alive = next.step(nfa, viability, &mut work, two, |_| matched = true);
-                if (alive || matched)
-                    && let Some(row) = rows.get_mut(usize::from(one))
-                {
-                    set(row, two);
+    let kinds = Side::ALL.map(|side| (side, side.bytes()));
+    let behinds: [&[Option<u8>]; 2] = [&[None, Some(b'\n'), Some(b'-')], &[Some(b'a')]];
+    for (rows, behinds) in pair.iter_mut().zip(behinds) {
+        // Computed for one byte of each class, then spread over the class.
+        let mut of_class: Vec<Option<[u64; 4]>> = vec![None; 256];
+        for one in classes.representatives(..).filter_map(|unit| unit.as_u8()) {
+            for &behind in behinds {
+                let mut threads = Threads::new(nfa.start_anchored(), behind);
+                if !threads.step(nfa, viability, &mut work, one, |_| {}) {
+                    continue;
                 }
+                let class = usize::from(classes.get(one));
+                let Some(slot) = of_class.get_mut(class) else { continue };
+                let row = slot.get_or_insert([0; 4]);
+                threads.nexts(nfa, viability, &mut work, |start, end, after| {
+                    let kind = kinds.iter().find(|(side, _)| *side == after);
+                    let kind = kind.map_or([0; 4], |(_, bytes)| *bytes);
+                    for ((have, bytes), kind) in row.iter_mut().zip(range(start, end)).zip(kind) {
+                        *have |= bytes & kind;
+                    }
+                });
             }
         }
-    }
-    let mut class_of = [0u8; 256];
-    for &one in &representatives {
-        for (byte, class) in (0..=u8::MAX).zip(class_of.iter_mut()) {
-            if classes.get(byte) == classes.get(one) {
-                *class = one;
-            }
-        }
-    }
-    for (one, (flag, row)) in class_of.iter().zip(first.iter_mut().zip(pair.iter_mut())) {
-        *flag = begins.get(usize::from(*one)).copied().unwrap_or(false);
-        let from = rows.get(usize::from(*one));
-        for (byte, two) in (0..=u8::MAX).zip(class_of.iter()) {
-            let possible = from.and_then(|row| row.get(usize::from(*two))).copied();
-            if possible == Some(true)
-                && let Some(word) = row.get_mut(usize::from(byte >> 6))
-            {
-                *word |= 1 << (byte & 63);
+        for ((byte, flag), row) in (0..=u8::MAX).zip(first.iter_mut()).zip(rows.iter_mut()) {
+            if let Some(Some(found)) = of_class.get(usize::from(classes.get(byte))) {
+                *flag = true;
+                *row = *found;
             }
         }
     }
     (first, pair)
 }
 
-fn set(row: &mut [bool], byte: u8) {
-    if let Some(flag) = row.get_mut(usize::from(byte)) {
-        *flag = true;
+/// The set of the bytes from `start` to `end`.
+fn range(start: u8, end: u8) -> [u64; 4] {
+    let mut set = [0u64; 4];
+    for (word, base) in set.iter_mut().zip([0u32, 64, 128, 192]) {
+        let from = u32::from(start).max(base);
+        let to = u32::from(end).min(base.saturating_add(63));
+        if from <= to {
+            let count = to.saturating_sub(from).saturating_add(1);
+            *word = (u64::MAX >> 64u32.saturating_sub(count)) << from.saturating_sub(base);
+        }
     }
+    set
 }
 
 /// NFA states as the rest of this module counts them.

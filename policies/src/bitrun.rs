@@ -1,7 +1,9 @@
-//! Runs of base64 and hexadecimal characters, decoded as they go by.
+//! Runs of base64, base32 and hexadecimal characters and of variation
+//! selectors, decoded as they go by.
 //!
 //! A run may begin with characters that are not part of what is encoded, so it
-//! is decoded from each alignment (four for base64, two for hexadecimal). What
+//! is decoded from each alignment (four for base64, eight for base32, two for
+//! hexadecimal, one for selectors, each of which is a byte). What
 //! comes out is a text of its own, with views of its own, that holds back by
 //! itself: a run is released as soon as nothing in it can become a match, and
 //! an embedded image does not stall a stream.
@@ -15,20 +17,34 @@
 //! base64: `sk-`, `ign`) are therefore not part of the finding, and are not
 //! held: the hold begins when three decoded bytes agree with a pattern.
 
-use crate::{engine::Context, finding::View, layer::Layer, limits, viewbuf::At};
+use crate::{automaton::steps, engine::Context, finding::View, layer::Layer, limits, viewbuf::At};
 
 /// How characters carry bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     Base64,
     Hex,
+    /// RFC 4648 section 6, in upper case.
+    Base32,
+    /// The same in lower case; no encoder mixes them, and words do.
+    Base32Lower,
+    /// VS1 to VS16 are the bytes 0 to 15, VS17 to VS256 the others.
+    Selectors,
 }
 
 impl Code {
+    /// All of them, in the order of a layer's runs.
+    pub(crate) const ALL: [Code; 5] =
+        [Code::Base64, Code::Hex, Code::Base32, Code::Base32Lower, Code::Selectors];
+    /// How many of them are written in ASCII; those come first.
+    pub(crate) const ASCII: usize = 4;
+
     fn bits(self) -> u32 {
         match self {
             Code::Base64 => 6,
             Code::Hex => 4,
+            Code::Base32 | Code::Base32Lower => 5,
+            Code::Selectors => 8,
         }
     }
 
@@ -37,6 +53,8 @@ impl Code {
         match self {
             Code::Base64 => 4,
             Code::Hex => 2,
+            Code::Base32 | Code::Base32Lower => 8,
+            Code::Selectors => 1,
         }
     }
 
@@ -44,6 +62,8 @@ impl Code {
         match self {
             Code::Base64 => View::Base64,
             Code::Hex => View::Hex,
+            Code::Base32 | Code::Base32Lower => View::Base32,
+            Code::Selectors => View::Selectors,
         }
     }
 
@@ -58,7 +78,19 @@ impl Code {
             (Code::Hex, b'0'..=b'9') => Some(byte - b'0'),
             (Code::Hex, b'a'..=b'f') => Some(byte - b'a' + 10),
             (Code::Hex, b'A'..=b'F') => Some(byte - b'A' + 10),
+            (Code::Base32, b'A'..=b'Z') => Some(byte - b'A'),
+            (Code::Base32Lower, b'a'..=b'z') => Some(byte - b'a'),
+            (Code::Base32 | Code::Base32Lower, b'2'..=b'7') => Some(byte - b'2' + 26),
             _ => None,
+        }
+    }
+
+    /// The same of any character.
+    fn value_of(self, c: char) -> Option<u8> {
+        match (self, u32::from(c)) {
+            (Code::Selectors, code @ 0xfe00..=0xfe0f) => u8::try_from(code - 0xfe00).ok(),
+            (Code::Selectors, code @ 0xe0100..=0xe01ef) => u8::try_from(code - 0xe0100 + 16).ok(),
+            (_, code) => u8::try_from(code).ok().and_then(|byte| self.value(byte)),
         }
     }
 
@@ -67,6 +99,8 @@ impl Code {
         match self {
             Code::Base64 => bytes.saturating_mul(4).div_ceil(3),
             Code::Hex => bytes.saturating_mul(2),
+            Code::Base32 | Code::Base32Lower => bytes.saturating_mul(8).div_ceil(5),
+            Code::Selectors => bytes,
         }
     }
 }
@@ -129,7 +163,7 @@ impl BitRun {
 
     /// Takes one character with its raw span.
     pub(crate) fn push(&mut self, cx: &mut Context<'_>, c: char, start: usize, end: usize) {
-        match u8::try_from(c).ok().and_then(|byte| self.code.value(byte)) {
+        match self.code.value_of(c) {
             Some(value) => self.take(cx, Digit { value, start, end }),
             None if self.len == 0 => {}
             // Mail and PEM break base64 into lines of 64 or 76 characters.
@@ -149,6 +183,7 @@ impl BitRun {
         }
         self.len = self.len.saturating_add(1);
         self.line = self.line.saturating_add(1);
+        steps::take();
         let least = cx.engine.hidden_chars(self.code);
         let most = cx.engine.run_bytes();
         if self.len > most {
@@ -347,7 +382,7 @@ impl Alignment {
     }
 
     fn look(&mut self, cx: &mut Context<'_>) {
-        let mut layer = Box::new(Layer::decoded(self.depth, self.code.view()));
+        let mut layer = Box::new(Layer::decoded(cx, self.depth, self.code.view()));
         for (c, at) in self.stretch.drain(..) {
             layer.feed_char(cx, c, at);
         }

@@ -232,7 +232,7 @@ fn engines(
         run_bytes: manifest.map_or(limits::ENCODED_RUN_BYTES, |m| m.run_bytes),
         at_bound: manifest.filter(|m| m.at_bound == AtBound::Find).map(|_| run_detector),
     };
-    let mut built: BTreeMap<Vec<usize>, Arc<Engine>> = BTreeMap::new();
+    let mut built: BTreeMap<(bool, Vec<usize>), Arc<Engine>> = BTreeMap::new();
     let mut lexicons = Lexicons::default();
     let mut engines = BTreeMap::new();
     for surface in Surface::ALL {
@@ -248,17 +248,20 @@ fn engines(
         if here.is_empty() {
             continue;
         }
+        let tools = surface == Surface::ToolCall;
+        let here = (tools, here);
         if let Some(engine) = built.get(&here) {
             engines.insert(surface, Arc::clone(engine));
             continue;
         }
         let all: Vec<Rule> = here
+            .1
             .iter()
             .filter_map(|number| detectors.get(*number))
             .flat_map(rules)
             .cloned()
             .collect();
-        let lexicon = lexicons.of(detectors, &here);
+        let lexicon = lexicons.of(detectors, &here.1);
         let Ok(lexicon) = lexicon else {
             let name = surface.as_str();
             let fault = FileText::new(source::BUNDLE, "")
@@ -270,7 +273,7 @@ fn engines(
             )));
             continue;
         };
-        let engine = Engine::new(&all, Arc::clone(&labels), decoding);
+        let engine = Engine::new(&all, Arc::clone(&labels), decoding, tools);
         match engine.and_then(|engine| match &lexicon {
             Some(lexicon) => engine.with_lexicon(lexicon),
             None => Ok(engine),

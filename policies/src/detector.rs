@@ -6,7 +6,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
+    context::Nearby,
     diagnostic::{Diagnostic, Faults, FileText},
+    disguise::{self, Optional, Views},
     engine::{Label, Rule},
     finding::Severity,
     lexicon::List,
@@ -28,6 +30,15 @@ enum Case {
     Exact,
 }
 
+/// Words before a hit that say what it counts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawContext {
+    words: Vec<String>,
+    within: usize,
+    score: u32,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawDetector {
@@ -42,6 +53,9 @@ struct RawDetector {
     score: Option<Spanned<u32>>,
     case: Option<Spanned<Case>>,
     decode: Option<Spanned<bool>>,
+    views: Option<Spanned<Vec<Optional>>>,
+    #[serde(default)]
+    context: Vec<Spanned<RawContext>>,
     patterns: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     validators: Vec<Spanned<String>>,
@@ -275,21 +289,99 @@ fn rule(
         return None;
     }
     let long = pattern.folded.is_some() && pattern.min >= limits::DECODE_MIN_BYTES;
-    let decode = match &raw.decode {
-        Some(decode) if *decode.get_ref() && !long => {
-            let fault =
-                file.fault(decode.span(), "the pattern is too short to look for in decoded text");
-            faults.push(fault.expect(format!(
-                "patterns that match at least {} bytes, since in decoded noise shorter ones are \
-                 found by chance",
-                limits::DECODE_MIN_BYTES
-            )));
-            false
+    let phrase = pattern.folded.as_ref().is_some_and(disguise::is_phrase);
+    let views = views(file, raw, long, phrase, faults);
+    let contexts = contexts(file, raw, faults);
+    Some(Rule { pattern, detector, validators: Arc::clone(validators), views, contexts })
+}
+
+/// The views that the detector declares; where it declares none, those that
+/// suit its pattern: decodings if it is long enough, disguises if it is made of
+/// words and not of a format (which is exact about case, or has check digits).
+fn views(
+    file: &FileText,
+    raw: &RawDetector,
+    long: bool,
+    phrase: bool,
+    faults: &mut Faults,
+) -> Views {
+    let decoded = Views::from(Optional::Decoded);
+    let asked = match (&raw.views, &raw.decode) {
+        (Some(views), None) => views.get_ref().iter().copied().collect(),
+        (Some(views), Some(_)) => {
+            let fault = file.fault(views.span(), "`views` and `decode` say the same thing");
+            faults.push(fault.expect("one of them").such_as("views = [\"decoded\"]"));
+            Views::default()
         }
-        Some(decode) => *decode.get_ref(),
-        None => long,
+        (None, decode) => {
+            let exact = raw.case.as_ref().is_some_and(|case| *case.get_ref() == Case::Exact);
+            let mut usual = Views::FORMATS;
+            if !exact && raw.validators.is_empty() && phrase {
+                usual = usual.with(Views::DISGUISES);
+            }
+            match decode {
+                Some(decode) if !*decode.get_ref() => usual.without(decoded),
+                Some(_) => usual,
+                None if long => usual,
+                None => usual.without(decoded),
+            }
+        }
     };
-    Some(Rule { pattern, detector, validators: Arc::clone(validators), decode })
+    let declared = || raw.views.as_ref().map(Spanned::span);
+    if asked.has(Optional::Decoded) && !long {
+        let at = declared().or_else(|| raw.decode.as_ref().map(Spanned::span));
+        let fault = file
+            .fault(at.unwrap_or_default(), "the pattern is too short to look for in decoded text");
+        faults.push(fault.expect(format!(
+            "patterns that match at least {} bytes, since in decoded noise shorter ones are \
+             found by chance",
+            limits::DECODE_MIN_BYTES
+        )));
+        return asked.without(decoded);
+    }
+    if asked.meets(Views::DISGUISES) && !phrase {
+        let fault = file.fault(
+            declared().unwrap_or_default(),
+            "the pattern has too few fixed letters to look for in disguise",
+        );
+        faults.push(
+            fault
+                .expect("patterns made of words: at least eight letters, or four Chinese ones")
+                .such_as("views = [\"decoded\", \"shell\", \"url\"]"),
+        );
+        return asked.without(Views::DISGUISES);
+    }
+    asked
+}
+
+fn contexts(file: &FileText, raw: &RawDetector, faults: &mut Faults) -> Arc<[Nearby]> {
+    let mut all = Vec::new();
+    for (number, context) in raw.context.iter().enumerate() {
+        let given = context.get_ref();
+        let fits = number < limits::CONTEXTS
+            && (1..=limits::CONTEXT_WORDS).contains(&given.words.len())
+            && given.words.iter().all(|word| word.len() <= limits::NAME_BYTES)
+            && (1..=limits::CONTEXT_BYTES).contains(&given.within)
+            && (1..=PPM).contains(&given.score);
+        match fits.then(|| Nearby::new(&given.words, given.within, given.score)).flatten() {
+            Some(nearby) => all.push(nearby),
+            None => {
+                let fault = file.fault(context.span(), "the context is out of range");
+                faults.push(
+                    fault
+                        .expect(format!(
+                            "at most {} lists of at most {} words that show something, within \
+                             at most {} bytes before the match, and a score of 1 to 1000000",
+                            limits::CONTEXTS,
+                            limits::CONTEXT_WORDS,
+                            limits::CONTEXT_BYTES
+                        ))
+                        .such_as("context = [{ words = [\"card\"], within = 40, score = 950000 }]"),
+                );
+            }
+        }
+    }
+    all.into()
 }
 
 fn classes(file: &FileText, raw: &RawDetector, faults: &mut Faults) -> Classes {

@@ -7,10 +7,13 @@ use regex_syntax::hir::Hir;
 use crate::{
     automaton::{Automaton, ScratchGuard, TooLarge},
     bitrun::Code,
+    context::Nearby,
+    disguise::{self, Form, Optional, Views},
     finding::{Severity, Skip, View},
     lexicon::{Lexicon, Text},
     limits,
     pattern::Pattern,
+    rewrite::Plain,
     scanner::{Accept, Match, Scanner},
     validator::Validator,
 };
@@ -31,8 +34,10 @@ pub(crate) struct Rule {
     /// The detector's place in the list of labels.
     pub(crate) detector: u32,
     pub(crate) validators: Arc<[Validator]>,
-    /// Whether it looks into decoded text.
-    pub(crate) decode: bool,
+    /// The views that it looks at, besides the raw and the folded one.
+    pub(crate) views: Views,
+    /// The first list of which a word stands before a hit says its score.
+    pub(crate) contexts: Arc<[Nearby]>,
 }
 
 /// How much of encoded runs is decoded, and what happens past it.
@@ -57,8 +62,9 @@ pub(crate) struct Engine {
     raw: Set,
     folded: Set,
     decoded: Option<Set>,
+    tools: bool,
     shortest: usize,
-    hidden_chars: [usize; 2],
+    hidden_chars: [usize; Code::ALL.len()],
     /// Whether some pattern can match in the raw view alone.
     pub(crate) raw_apart: bool,
     decoding: Decoding,
@@ -69,50 +75,81 @@ pub(crate) struct Engine {
 struct Set {
     automaton: Automaton,
     /// By pattern; behind them, by list of the lexicon.
-    rules: Vec<(u32, Arc<[Validator]>)>,
+    entries: Vec<Entry>,
     lexicon: Option<Arc<Lexicon>>,
     /// The number of the lexicon's first list.
     first_list: u32,
 }
 
+/// A pattern of an automaton.
+#[derive(Clone, Debug)]
+struct Entry {
+    form: Form,
+    detector: u32,
+    validators: Arc<[Validator]>,
+    views: Views,
+    contexts: Arc<[Nearby]>,
+}
+
+impl Entry {
+    fn new(form: Form, rule: &Rule) -> Entry {
+        Entry {
+            form,
+            detector: rule.detector,
+            validators: Arc::clone(&rule.validators),
+            views: rule.views,
+            contexts: Arc::clone(&rule.contexts),
+        }
+    }
+}
+
 impl Set {
-    fn new(rules: &[(&Hir, &Rule)]) -> Result<Set, TooLarge> {
-        let patterns: Vec<&Hir> = rules.iter().map(|(hir, _)| *hir).collect();
-        Ok(Set {
-            automaton: Automaton::new(&patterns, limits::ENGINE_NFA_BYTES)?,
-            rules: rules
-                .iter()
-                .map(|(_, rule)| (rule.detector, Arc::clone(&rule.validators)))
-                .collect(),
-            lexicon: None,
-            first_list: u32::try_from(rules.len()).map_err(|_| TooLarge)?,
-        })
+    fn new(parts: Vec<(Hir, Entry)>) -> Result<Set, TooLarge> {
+        let patterns: Vec<&Hir> = parts.iter().map(|(hir, _)| hir).collect();
+        let automaton = Automaton::new(&patterns, limits::ENGINE_NFA_BYTES)?;
+        let entries: Vec<Entry> = parts.into_iter().map(|(_, entry)| entry).collect();
+        let first_list = u32::try_from(entries.len()).map_err(|_| TooLarge)?;
+        Ok(Set { automaton, entries, lexicon: None, first_list })
+    }
+
+    /// None where there are no patterns, so that nobody looks for them.
+    fn some(parts: Vec<(Hir, Entry)>) -> Result<Option<Set>, TooLarge> {
+        if parts.is_empty() { Ok(None) } else { Set::new(parts).map(Some) }
     }
 
     fn add(&mut self, lexicon: &Arc<Lexicon>) {
-        self.rules.extend(lexicon.detectors().iter().map(|detector| (*detector, [].into())));
+        self.entries.extend(lexicon.detectors().iter().map(|detector| Entry {
+            form: Form::Plain,
+            detector: *detector,
+            validators: [].into(),
+            views: Views::FORMATS,
+            contexts: [].into(),
+        }));
         self.lexicon = Some(Arc::clone(lexicon));
     }
 
-    fn rule(&self, pattern: u32) -> Option<&(u32, Arc<[Validator]>)> {
-        self.rules.get(usize::try_from(pattern).ok()?)
+    fn entry(&self, pattern: u32) -> Option<&Entry> {
+        self.entries.get(usize::try_from(pattern).ok()?)
     }
 }
 
 impl Accept for Set {
     fn inspects(&self, pattern: u32) -> bool {
-        self.rule(pattern).is_some_and(|(_, validators)| !validators.is_empty())
+        self.entry(pattern)
+            .is_some_and(|entry| entry.form == Form::Spread || !entry.validators.is_empty())
     }
 
     fn accepts(&self, pattern: u32, text: &[u8]) -> bool {
-        self.rule(pattern).is_none_or(|(_, validators)| {
-            validators.iter().all(|validator| validator.accepts(text))
+        self.entry(pattern).is_none_or(|entry| {
+            entry.validators.iter().all(|validator| validator.accepts(text))
+                && (entry.form != Form::Spread
+                    || disguise::spread_view(text, entry.views).is_some())
         })
     }
 }
 
 impl Engine {
-    /// Compiles the rules of a surface.
+    /// Compiles the rules of a surface; of tools' arguments where `tools`.
     ///
     /// # Errors
     /// Where they are too large together.
@@ -120,19 +157,38 @@ impl Engine {
         rules: &[Rule],
         labels: Arc<[Label]>,
         decoding: Decoding,
+        tools: bool,
     ) -> Result<Engine, TooLarge> {
-        let raw: Vec<_> = rules.iter().map(|rule| (&rule.pattern.raw, rule)).collect();
-        let folded: Vec<_> =
-            rules.iter().filter_map(|rule| Some((rule.pattern.folded.as_ref()?, rule))).collect();
-        let decoded: Vec<_> = folded.iter().copied().filter(|(_, rule)| rule.decode).collect();
-        let shortest = decoded.iter().map(|(_, rule)| rule.pattern.min).min().unwrap_or(0);
+        let raw =
+            rules.iter().map(|rule| (rule.pattern.raw.clone(), Entry::new(Form::Plain, rule)));
+        let (mut folded, mut decoded, mut reads) = (Vec::new(), Vec::new(), false);
+        let (mut shortest, mut apart) = (usize::MAX, false);
+        for rule in rules {
+            let Some(hir) = &rule.pattern.folded else {
+                apart = true;
+                continue;
+            };
+            let plain = (hir.clone(), Entry::new(Form::Plain, rule));
+            let forms = disguise::forms(hir, rule.views)
+                .into_iter()
+                .map(|(form, hir)| (hir, Entry::new(form, rule)));
+            let all: Vec<_> = std::iter::once(plain).chain(forms).collect();
+            if rule.views.has(Optional::Decoded) {
+                decoded.extend(all.iter().cloned());
+                shortest = shortest.min(rule.pattern.min);
+            }
+            folded.extend(all);
+            reads |= rule.views.has(Optional::Shell) || rule.views.has(Optional::Url);
+        }
+        let shortest = if decoded.is_empty() { 0 } else { shortest };
         Ok(Engine {
-            raw: Set::new(&raw)?,
-            folded: Set::new(&folded)?,
-            raw_apart: folded.len() < raw.len(),
-            decoded: if decoded.is_empty() { None } else { Some(Set::new(&decoded)?) },
+            raw: Set::new(raw.collect())?,
+            folded: Set::new(folded)?,
+            raw_apart: apart,
+            decoded: Set::some(decoded)?,
+            tools: tools && reads,
             shortest,
-            hidden_chars: [Code::Base64, Code::Hex].map(|code| code.chars_for(shortest)),
+            hidden_chars: Code::ALL.map(|code| code.chars_for(shortest)),
             decoding,
             labels,
         })
@@ -148,10 +204,10 @@ impl Engine {
         if let Some(shortest) = lexicon.shortest_decoded() {
             let (decoded, before) = match self.decoded {
                 Some(set) => (set, self.shortest),
-                None => (Set::new(&[])?, usize::MAX),
+                None => (Set::new(Vec::new())?, usize::MAX),
             };
             self.shortest = shortest.min(before);
-            self.hidden_chars = [Code::Base64, Code::Hex].map(|code| code.chars_for(self.shortest));
+            self.hidden_chars = Code::ALL.map(|code| code.chars_for(self.shortest));
             let mut decoded = decoded;
             decoded.add(lexicon);
             self.decoded = Some(decoded);
@@ -159,13 +215,25 @@ impl Engine {
         Ok(self)
     }
 
+    /// Whether anything looks into decoded text.
+    pub(crate) fn decodes(&self) -> bool {
+        self.decoded.is_some()
+    }
+
+    /// Whether anything reads as shells and URL parsers do.
+    pub(crate) fn reads_tools(&self) -> bool {
+        self.tools
+    }
+
+    /// The fewest characters of a run of any code that can hide a match.
+    pub(crate) fn hidden_least(&self) -> usize {
+        self.hidden_chars.iter().take(Code::ASCII).copied().min().unwrap_or(0)
+    }
+
     /// The fewest characters of an encoded run that can hide a match.
     pub(crate) fn hidden_chars(&self, code: Code) -> usize {
-        let [base64, hex] = self.hidden_chars;
-        match code {
-            Code::Base64 => base64,
-            Code::Hex => hex,
-        }
+        let place = Code::ALL.iter().position(|one| *one == code);
+        place.and_then(|place| self.hidden_chars.get(place)).copied().unwrap_or(0)
     }
 
     /// The fewest bytes of decoded text that are a match.
@@ -201,6 +269,16 @@ pub(crate) struct Hit {
     pub(crate) span: Range<usize>,
     pub(crate) detector: u32,
     pub(crate) view: View,
+    pub(crate) score: u32,
+}
+
+/// A match where it was found.
+pub(crate) struct Found<'s> {
+    pub(crate) scanner: &'s Scanner,
+    pub(crate) found: &'s Match,
+    pub(crate) view: View,
+    /// In raw bytes.
+    pub(crate) span: Range<usize>,
 }
 
 /// What one call works with, and what it has seen.
@@ -210,6 +288,7 @@ pub(crate) struct Context<'e> {
     scratch: [Option<ScratchGuard<'e>>; 3],
     matches: Vec<Match>,
     buffer: Vec<u8>,
+    plain: Vec<Plain>,
     pub(crate) hits: Vec<Hit>,
     pub(crate) skips: Vec<Skip>,
 }
@@ -221,14 +300,10 @@ impl<'e> Context<'e> {
             scratch: [None, None, None],
             matches: Vec::new(),
             buffer: Vec::new(),
+            plain: Vec::new(),
             hits: Vec::new(),
             skips: Vec::new(),
         }
-    }
-
-    /// Whether anything looks into decoded text.
-    pub(crate) fn decodes(&self) -> bool {
-        self.engine.decoded.is_some()
     }
 
     /// Lets a scanner decide what it can.
@@ -252,17 +327,39 @@ impl<'e> Context<'e> {
         scanner.advance_terms(set.lexicon.as_deref(), text, set.first_list, out);
     }
 
-    /// Notes a match.
-    pub(crate) fn hit(&mut self, part: Part, pattern: u32, view: View, span: Range<usize>) {
-        if let Some((detector, _)) = self.engine.set(part).and_then(|set| set.rule(pattern)) {
-            self.hits.push(Hit { span, detector: *detector, view });
-        }
+    /// Notes a match, unless its detector does not look at this view.
+    pub(crate) fn hit(&mut self, part: Part, hit: &Found<'_>) {
+        let engine = self.engine;
+        let Some(entry) = engine.set(part).and_then(|set| set.entry(hit.found.pattern)) else {
+            return;
+        };
+        let text = hit.scanner.text(&hit.found.span);
+        let view = match (entry.form, hit.view) {
+            (_, View::Shell) if !entry.views.has(Optional::Shell) => None,
+            (_, View::Url) if !entry.views.has(Optional::Url) => None,
+            (Form::Plain, view) => Some(view),
+            (Form::Spread, _) => disguise::spread_view(text, entry.views),
+            (Form::Rot13, _) => Some(View::Rot13),
+            (Form::Reversed, _) => Some(View::Reversed),
+        };
+        let Some(view) = view else { return };
+        let nearby = entry
+            .contexts
+            .iter()
+            .find(|nearby| nearby.stands(hit.scanner.behind(hit.found.span.start, nearby.bytes())));
+        let usual = usize::try_from(entry.detector).ok().and_then(|at| engine.labels.get(at));
+        let score = nearby
+            .map(|nearby| nearby.score)
+            .or_else(|| usual.map(|label| label.score_ppm))
+            .unwrap_or(0);
+        self.hits.push(Hit { span: hit.span.clone(), detector: entry.detector, view, score });
     }
 
     /// An encoded run has reached the bound at this character.
     pub(crate) fn run_bound(&mut self, view: View, start: usize, end: usize) {
         if let Some(detector) = self.engine.decoding.at_bound {
-            self.hits.push(Hit { span: start..end, detector, view });
+            let score = crate::detector::PPM;
+            self.hits.push(Hit { span: start..end, detector, view, score });
         }
     }
 
@@ -283,6 +380,16 @@ impl<'e> Context<'e> {
     pub(crate) fn give_buffer(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         self.buffer = buffer;
+    }
+
+    /// A list to rewrite into; `give_plain` returns it.
+    pub(crate) fn plain(&mut self) -> Vec<Plain> {
+        std::mem::take(&mut self.plain)
+    }
+
+    pub(crate) fn give_plain(&mut self, mut plain: Vec<Plain>) {
+        plain.clear();
+        self.plain = plain;
     }
 
     /// A list to collect matches in; `give_back` returns it.

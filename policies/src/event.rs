@@ -139,6 +139,20 @@ pub struct Call<'a> {
     pub arguments: &'a Value,
 }
 
+impl Call<'_> {
+    /// The arguments as one text, keys and values: what the rules of the
+    /// surface `tool_call` look at. A dialect that carries arguments as a text
+    /// gives that; one that carries them as an object gives this, so that what
+    /// is said in a key is seen either way.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self.arguments {
+            Value::String(text) => text.clone(),
+            arguments => arguments.to_string(),
+        }
+    }
+}
+
 /// One thing to judge.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {

@@ -197,9 +197,7 @@ impl Example {
                 ));
             }
         }
-        let found = |id: &String| {
-            explanation.findings.iter().any(|finding| id.as_str() == &*finding.detector)
-        };
+        let found = |id: &String| findings.iter().any(|finding| id.as_str() == &*finding.detector);
         for id in self.raw.detectors.iter().filter(|id| !found(id)) {
             faults.push(format!("the detector `{}` found nothing", cut(id)));
         }
@@ -236,10 +234,17 @@ impl Example {
             findings.extend(bundle.weigh(&segment, &pairs(&step.scores)));
             bundle.observe(&mut trace, &segment, &findings);
         }
-        let last = segment(0, raw.surface, raw.tool.as_deref(), &raw.text);
         let action = raw.action.unwrap_or_else(|| usual_action(raw.surface));
         let tool = raw.tool.as_deref().unwrap_or("");
         let arguments = raw.arguments.clone().unwrap_or(Value::Object(Map::new()));
+        let made =
+            (action == Action::CallTool).then_some(Call { name: tool, arguments: &arguments });
+        // A call whose text is not given says what its arguments say.
+        let text = match made {
+            Some(call) if raw.text.is_empty() && raw.arguments.is_some() => call.text(),
+            _ => raw.text.clone(),
+        };
+        let last = segment(0, raw.surface, raw.tool.as_deref(), &text);
         let on_tool =
             matches!(action, Action::CallTool | Action::OfferTool | Action::ReturnToolResult)
                 || (raw.tool.is_some() && !matches!(action, Action::Prompt | Action::Respond));
@@ -248,8 +253,7 @@ impl Example {
             principal: &self.principal,
             resource: if on_tool { Resource::Tool(tool) } else { Resource::Model("example") },
             segments: &[(last, pairs(&raw.scores))],
-            call: (action == Action::CallTool)
-                .then_some(Call { name: tool, arguments: &arguments }),
+            call: made,
             trace: &trace,
         })
     }

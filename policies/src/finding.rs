@@ -50,12 +50,31 @@ pub enum View {
     Raw,
     /// Compatibility forms made plain, invisible characters removed, confusables mapped.
     Folded,
-    /// With percent, entity and escape sequences and tag characters resolved.
+    /// With percent, entity, quoted-printable and escape sequences and tag
+    /// characters resolved.
     Unescaped,
+    /// With what backspaces and deletes take away taken away.
+    Deleted,
+    /// As a shell reads a tool's argument: quotes, backslashes, expansions undone.
+    Shell,
+    /// As a URL parser reads a tool's argument: the host that is really asked.
+    Url,
+    /// With digits and signs read as the letters that they look like.
+    Leet,
+    /// With the letters of spelled-out words put together.
+    Spelled,
+    /// Backwards or upside down.
+    Reversed,
+    /// Each letter thirteen further.
+    Rot13,
     /// Out of a run of base64 (standard or URL-safe).
     Base64,
+    /// Out of a run of base32.
+    Base32,
     /// Out of a run of hexadecimal digits.
     Hex,
+    /// Out of a run of variation selectors, each of which carries a byte.
+    Selectors,
     /// The whole segment, as a classifier saw it.
     Whole,
 }
@@ -68,8 +87,17 @@ impl View {
             View::Raw => "raw",
             View::Folded => "folded",
             View::Unescaped => "unescaped",
+            View::Deleted => "deleted",
+            View::Shell => "shell",
+            View::Url => "url",
+            View::Leet => "leet",
+            View::Spelled => "spelled",
+            View::Reversed => "reversed",
+            View::Rot13 => "rot13",
             View::Base64 => "base64",
+            View::Base32 => "base32",
             View::Hex => "hex",
+            View::Selectors => "selectors",
             View::Whole => "whole",
         }
     }

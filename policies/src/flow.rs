@@ -73,6 +73,8 @@ pub(crate) struct Flow {
     /// Names with the addresses that go by them.
     bearers: BTreeSet<(u64, u64)>,
     asked: BTreeMap<u64, Asked>,
+    /// What the calls of all other tools were made of.
+    other_calls: Asked,
     /// Labels of texts that a bound kept from being remembered whole.
     spilled: Mask,
     /// The tool whose call was observed last, with nothing since.
@@ -128,7 +130,8 @@ impl Flow {
                     self.labels.push(label.to_owned());
                     self.labels.len().saturating_sub(1)
                 }
-                None => continue,
+                // A label that cannot be told from others is all of them.
+                None => return Mask::MAX,
             };
             mask |= bit(place);
         }
@@ -151,6 +154,7 @@ impl Flow {
         let mask = !self.one(label);
         self.texts.iter_mut().for_each(|text| text.labels &= mask);
         self.asked.values_mut().for_each(|asked| asked.labels &= mask);
+        self.other_calls.labels &= mask;
         self.spilled &= mask;
     }
 
@@ -265,6 +269,7 @@ impl Flow {
         let tool = hash("tool", tool);
         let known = self.calling == Some(tool);
         if self.asked.len() >= limits::FLOW_TOOLS && !self.asked.contains_key(&tool) {
+            self.other_calls.labels |= asked.labels;
             return;
         }
         let entry = self.asked.entry(tool).or_default();
@@ -280,7 +285,7 @@ impl Flow {
     /// What the last call of a tool was.
     pub(crate) fn asked(&mut self, tool: &str) -> Asked {
         self.calling = None;
-        self.asked.get(&hash("tool", tool)).copied().unwrap_or_default()
+        self.asked.get(&hash("tool", tool)).copied().unwrap_or(self.other_calls)
     }
 
     /// Where a value came from and who named it.

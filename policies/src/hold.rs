@@ -12,9 +12,9 @@ use crate::{
 ///
 /// After each push, everything before `Cleared::upto` is decided, whatever
 /// comes next; what is after it is the longest suffix that some continuation
-/// could turn into a match that begins at the suffix's first byte, in the raw,
-/// folded or unescaped view (in encoded runs from the fourth decoded byte of a
-/// match on), or that belongs to a match which overlaps such a suffix. The
+/// could turn into a match that begins at the suffix's first byte, in any view
+/// (in encoded runs from the fourth decoded byte of a match on, in the deleted
+/// view from the first deletion on), or that belongs to a match which overlaps such a suffix. The
 /// same text gives the same findings and ends in the same state however it was
 /// cut.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Hold {
 
 impl Hold {
     pub(crate) fn new(engine: Option<Arc<Engine>>) -> Hold {
-        let layer = Layer::top(engine.as_ref().is_some_and(|engine| engine.raw_apart));
+        let layer = Layer::top(engine.as_deref());
         Hold { engine, layer, pending: Vec::new(), end: 0, upto: 0, finished: false }
     }
 
@@ -146,30 +146,31 @@ fn unions(hits: &[Hit]) -> Vec<(Range<usize>, usize)> {
 
 /// One finding for each union of overlapping hits of one detector.
 fn merge(engine: &Engine, hits: &[Hit]) -> Vec<Finding> {
-    let mut merged: Vec<(u32, Range<usize>, View)> = Vec::new();
+    let mut merged: Vec<(u32, Range<usize>, View, u32)> = Vec::new();
     let mut by_detector: Vec<&Hit> = hits.iter().collect();
     by_detector.sort_by_key(|hit| (hit.detector, hit.span.start, hit.span.end));
     for hit in by_detector {
         match merged.last_mut() {
-            Some((detector, span, view))
+            Some((detector, span, view, score))
                 if *detector == hit.detector && hit.span.start < span.end =>
             {
                 span.end = span.end.max(hit.span.end);
                 *view = (*view).min(hit.view);
+                *score = (*score).max(hit.score);
             }
-            _ => merged.push((hit.detector, hit.span.clone(), hit.view)),
+            _ => merged.push((hit.detector, hit.span.clone(), hit.view, hit.score)),
         }
     }
-    merged.sort_by_key(|(detector, span, _)| (span.start, span.end, *detector));
+    merged.sort_by_key(|(detector, span, ..)| (span.start, span.end, *detector));
     merged
         .into_iter()
-        .filter_map(|(detector, span, view)| {
+        .filter_map(|(detector, span, view, score_ppm)| {
             let label = engine.labels.get(usize::try_from(detector).ok()?)?;
             Some(Finding {
                 detector: Arc::clone(&label.id),
                 category: Arc::clone(&label.category),
                 severity: label.severity,
-                score_ppm: label.score_ppm,
+                score_ppm,
                 segment: 0,
                 span,
                 view,

@@ -1,17 +1,23 @@
-//! The views of one text: raw, folded, unescaped, and what its encoded runs hide.
+//! The views of one text: raw, folded, rewritten, and what its encoded runs hide.
 //!
-//! A text that folding and unescaping leave as it is has one view, not three:
-//! the raw and the unescaped view are made only when they first differ, from
-//! the folded one, which has been the same until then.
+//! A text that folding and rewriting leave as it is has one view, not many: the
+//! raw view and each rewritten one are made only when they first differ, from
+//! the folded one, which has been the same until then. Escapes and runs are
+//! looked for in the folded text, so that a zero-width character or a
+//! full-width letter inside them hides nothing.
 
 use crate::{
+    automaton::steps,
     bitrun::{BitRun, Code, LEAD_BYTES, LINE_CHARS},
-    engine::{Context, Part},
+    engine::{Context, Engine, Found, Part},
     finding::View,
     fold::{fold, folds_to_itself},
     limits,
+    rewrite::{Delete, Plain, Rewrite, is_deletion},
     scanner::{Match, Scanner},
-    unescape::{Plain, Unescape},
+    shell::Shell,
+    unescape::Unescape,
+    url::Url,
     viewbuf::At,
 };
 
@@ -20,68 +26,152 @@ use crate::{
 pub(crate) struct Layer {
     depth: u8,
     view: View,
+    part: Part,
     /// Bytes at the beginning of a match that its finding leaves out.
     lead: usize,
+    /// Raw bytes before this one are no part of a finding.
+    floor: usize,
     raw: Option<Scanner>,
     folded: Scanner,
     /// Characters removed in a row.
     removed: u32,
-    unescape: Unescape,
-    unescaped: Option<Box<Layer>>,
-    runs: [BitRun; 2],
+    branches: Vec<Branch>,
+    runs: Vec<BitRun>,
+}
+
+/// A way to rewrite the text, and what is made of it since it first differed
+/// or could have.
+#[derive(Clone, Debug)]
+struct Branch {
+    rewrite: Rewrite,
+    layer: Option<Box<Layer>>,
+}
+
+impl Branch {
+    /// Takes raw text. What is not rewritten goes on as it is, all at once.
+    fn feed_text(&mut self, cx: &mut Context<'_>, text: &str, start: usize) {
+        let mut at = 0usize;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let passed = self.rewrite.passes(rest);
+            let from = start.saturating_add(at);
+            match (rest.get(..passed).filter(|same| !same.is_empty()), &mut self.layer) {
+                (Some(same), Some(layer)) => {
+                    layer.feed(cx, same, from);
+                    at = at.saturating_add(passed);
+                }
+                _ => {
+                    let Some(c) = rest.chars().next() else { return };
+                    self.feed_char(cx, c, At::Same(from));
+                    at = at.saturating_add(c.len_utf8());
+                }
+            }
+        }
+    }
+
+    fn feed_char(&mut self, cx: &mut Context<'_>, c: char, at: At) {
+        let Some(layer) = &mut self.layer else { return };
+        let mut plain = cx.plain();
+        self.rewrite.push(c, at, &mut plain);
+        for piece in plain.drain(..) {
+            layer.feed_char(cx, piece.c, piece.at);
+        }
+        cx.give_plain(plain);
+    }
 }
 
 impl Layer {
     /// The text as it came.
-    pub(crate) fn top(raw_apart: bool) -> Layer {
+    pub(crate) fn top(engine: Option<&Engine>) -> Layer {
         let mut layer = Layer::new(0, View::Folded, 0);
+        layer.part = Part::Folded;
         // Patterns that only the raw view can match need it from the start.
-        layer.raw = raw_apart.then(Scanner::default);
+        layer.raw = engine.filter(|engine| engine.raw_apart).map(|_| Scanner::default());
+        if let Some(engine) = engine {
+            layer.branch_out(engine);
+        }
         layer
     }
 
     /// What a run of encoded characters says.
-    pub(crate) fn decoded(depth: u8, view: View) -> Layer {
-        Layer::new(depth, view, LEAD_BYTES)
+    pub(crate) fn decoded(cx: &Context<'_>, depth: u8, view: View) -> Layer {
+        let mut layer = Layer::new(depth, view, LEAD_BYTES);
+        layer.branch_out(cx.engine);
+        layer
     }
 
     fn new(depth: u8, view: View, lead: usize) -> Layer {
         Layer {
             depth,
             view,
+            part: Part::Decoded,
             lead,
+            floor: 0,
             raw: None,
             folded: Scanner::default(),
             removed: 0,
-            unescape: Unescape::default(),
-            unescaped: None,
-            runs: [BitRun::new(Code::Base64, depth), BitRun::new(Code::Hex, depth)],
+            branches: Vec::new(),
+            runs: Vec::new(),
         }
+    }
+
+    /// Begins everything that looks deeper. What a rewriting waits for may be
+    /// many characters, more than the part of a match that may be out before
+    /// its finding; so in encoded runs only escapes are rewritten.
+    fn branch_out(&mut self, engine: &Engine) {
+        if self.depth >= limits::DECODE_DEPTH {
+            return;
+        }
+        let mut all = Vec::new();
+        if engine.decodes() {
+            all.push(Rewrite::Unescape(Unescape::default()));
+            if self.lead == 0 {
+                all.push(Rewrite::Delete(Delete::default()));
+            }
+            self.runs = Code::ALL.into_iter().map(|code| BitRun::new(code, self.depth)).collect();
+        }
+        if engine.reads_tools() && self.lead == 0 {
+            all.push(Rewrite::Shell(Shell::default()));
+            all.push(Rewrite::Url(Url::default()));
+        }
+        self.branches = all.into_iter().map(|rewrite| Branch { rewrite, layer: None }).collect();
     }
 
     /// Appends raw text, which begins at this byte.
     pub(crate) fn feed(&mut self, cx: &mut Context<'_>, text: &str, start: usize) {
-        if cx.decodes() {
-            if self.unescaped.is_some() || Unescape::concerns(text) {
-                let mut plain = Vec::new();
-                for (offset, c) in text.char_indices() {
-                    let from = start.saturating_add(offset);
-                    let to = from.saturating_add(c.len_utf8());
-                    self.unescape.push(c, from, to, &mut plain);
-                }
-                self.feed_plain(cx, &plain);
+        // A reading that takes back what went before begins where it first does.
+        let deletes = self.branches.iter().any(|branch| {
+            branch.layer.is_none()
+                && matches!(branch.rewrite, Rewrite::Delete(_))
+                && branch.rewrite.concerns(text)
+        });
+        let first = deletes.then(|| text.find(is_deletion)).flatten();
+        match first.and_then(|at| text.split_at_checked(at)) {
+            Some((before, rest)) => {
+                self.feed_text(cx, before, start);
+                self.fork_deletion(cx, start.saturating_add(before.len()));
+                self.feed_text(cx, rest, start.saturating_add(before.len()));
             }
-            self.feed_runs(cx, text, start, 0);
-            self.feed_runs(cx, text, start, 1);
+            None => self.feed_text(cx, text, start),
         }
+    }
+
+    fn feed_text(&mut self, cx: &mut Context<'_>, text: &str, start: usize) {
+        if text.is_empty() {
+            return;
+        }
+        self.fork_where(cx, |rewrite| rewrite.concerns(text));
         let mut rest = text;
         let mut at = start;
         while !rest.is_empty() {
-            let kept =
-                rest.char_indices().find(|(_, c)| !folds_to_itself(*c)).map(|(kept, _)| kept);
-            let (plain, after) =
-                rest.split_at_checked(kept.unwrap_or(rest.len())).unwrap_or((rest, ""));
-            self.feed_kept(plain.as_bytes(), At::Same(at));
+            let kept = match rest.bytes().position(|byte| !byte.is_ascii()) {
+                None => rest.len(),
+                Some(ascii) => rest
+                    .get(ascii..)
+                    .and_then(|rest| rest.char_indices().find(|(_, c)| !folds_to_itself(*c)))
+                    .map_or(rest.len(), |(kept, _)| ascii.saturating_add(kept)),
+            };
+            let (plain, after) = rest.split_at_checked(kept).unwrap_or((rest, ""));
+            self.feed_kept(cx, plain, at);
             at = at.saturating_add(plain.len());
             let mut chars = after.chars();
             if let Some(c) = chars.next() {
@@ -92,76 +182,239 @@ impl Layer {
         }
     }
 
+    /// Appends text whose characters fold to themselves.
+    fn feed_kept(&mut self, cx: &mut Context<'_>, text: &str, start: usize) {
+        if text.is_empty() {
+            return;
+        }
+        self.removed = 0;
+        for branch in &mut self.branches {
+            if branch.layer.is_some() {
+                branch.feed_text(cx, text, start);
+            }
+        }
+        self.feed_runs(cx, text, start);
+        self.push(text.as_bytes(), At::Same(start));
+    }
+
     /// Appends one character from somewhere.
     pub(crate) fn feed_char(&mut self, cx: &mut Context<'_>, c: char, at: At) {
-        if cx.decodes() && self.depth < limits::DECODE_DEPTH {
-            let (start, end) = match at {
-                At::Same(start) => (start, start.saturating_add(c.len_utf8())),
-                At::Span(start, end) => (start, end),
-            };
-            if self.unescaped.is_some() || !self.unescape.passes(c) {
-                let mut plain = Vec::new();
-                self.unescape.push(c, start, end, &mut plain);
-                self.feed_plain(cx, &plain);
+        steps::take();
+        if is_deletion(c) && self.unforked_deletion() {
+            self.fork_deletion(cx, at.start());
+        }
+        if !folds_to_itself(c) {
+            self.feed_folded(cx, c, at);
+            return;
+        }
+        self.removed = 0;
+        self.look_deeper(cx, c, at, false);
+        let mut buffer = [0; 4];
+        self.push(c.encode_utf8(&mut buffer).as_bytes(), at);
+    }
+
+    /// Appends a character, folded.
+    fn feed_folded(&mut self, cx: &mut Context<'_>, c: char, at: At) {
+        let (mut raw_bytes, mut part_bytes) = ([0; 4], [0; 4]);
+        let raw = c.encode_utf8(&mut raw_bytes).as_bytes();
+        let mut folded = cx.buffer();
+        fold(c, |part| folded.extend_from_slice(part.encode_utf8(&mut part_bytes).as_bytes()));
+        // A run's shortest length counts on decoded text not growing.
+        if self.lead > 0 && folded.len() > raw.len() {
+            folded.clear();
+            folded.extend_from_slice(raw);
+        }
+        let changed = folded != raw;
+        if self.depth == 0 && changed && self.raw.is_none() {
+            self.raw = Some(self.folded.fork());
+        }
+        if let Some(scanner) = &mut self.raw {
+            scanner.push(raw, at);
+        }
+        let at = if changed { at.spread(c) } else { at };
+        if folded.is_empty() {
+            // Tags and selectors show nothing and carry what they carry.
+            self.look_deeper(cx, c, at, true);
+            self.removed = self.removed.saturating_add(1);
+            if self.removed >= limits::REMOVED_RUN {
+                self.removed = 0;
+                self.look_deeper(cx, ' ', at, false);
+                self.folded.push(b" ", at);
             }
-            for run in &mut self.runs {
+        } else {
+            self.removed = 0;
+            for part in std::str::from_utf8(&folded).unwrap_or_default().chars() {
+                self.look_deeper(cx, part, at, false);
+            }
+            self.folded.push(&folded, at);
+        }
+        cx.give_buffer(folded);
+    }
+
+    fn push(&mut self, bytes: &[u8], at: At) {
+        self.folded.push(bytes, at);
+        if let Some(raw) = &mut self.raw {
+            raw.push(bytes, at);
+        }
+    }
+
+    /// Gives a character to the rewritings and the runs. One that is `gone` in
+    /// the folded text is nothing to them, but for those that read it.
+    fn look_deeper(&mut self, cx: &mut Context<'_>, c: char, at: At, gone: bool) {
+        if self.depth >= limits::DECODE_DEPTH {
+            return;
+        }
+        if !gone || Unescape::begins(c) {
+            self.fork_where(cx, |rewrite| rewrite.concerns_char(c));
+            self.feed_branches(cx, c, at);
+        }
+        let (start, end) = (at.start(), at.end(c));
+        for run in &mut self.runs {
+            if !gone || run.code() == Code::Selectors {
                 run.push(cx, c, start, end);
             }
         }
-        let mut buffer = [0; 4];
-        if folds_to_itself(c) {
-            self.feed_kept(c.encode_utf8(&mut buffer).as_bytes(), at);
-        } else {
-            self.feed_folded(cx, c, at);
+    }
+
+    /// Gives a character to the rewritings that have begun.
+    fn feed_branches(&mut self, cx: &mut Context<'_>, c: char, at: At) {
+        for branch in &mut self.branches {
+            branch.feed_char(cx, c, at);
         }
     }
 
-    /// Appends to the unescaped text, which begins to exist when it first
-    /// differs or may differ.
-    fn feed_plain(&mut self, cx: &mut Context<'_>, plain: &[Plain]) {
-        if self.unescaped.is_none() {
-            if self.unescape.hold().is_none() && !plain.iter().any(|piece| piece.escaped) {
-                return;
-            }
-            self.unescaped = Some(Box::new(self.fork()));
+    /// Begins the rewritings that something concerns. All of them fork from
+    /// what was before any of them sees it.
+    fn fork_where(&mut self, cx: &Context<'_>, concerns: impl Fn(&Rewrite) -> bool) {
+        let begins = |branch: &Branch| {
+            branch.layer.is_none()
+                && !matches!(branch.rewrite, Rewrite::Delete(_))
+                && concerns(&branch.rewrite)
+        };
+        if !self.branches.iter().any(begins) {
+            return;
         }
-        if let Some(unescaped) = &mut self.unescaped {
-            for piece in plain {
-                unescaped.feed_char(cx, piece.c, piece.at);
+        let before = self.clone();
+        for (number, branch) in self.branches.iter_mut().enumerate() {
+            if begins(branch) {
+                branch.layer = Some(Box::new(before.fork(cx.engine, number)));
             }
         }
     }
 
-    /// A layer one deeper for a text that has been the same so far.
-    fn fork(&self) -> Layer {
+    /// A layer one deeper for a text that has been the same so far, rewritten
+    /// by the branch of this number from here on.
+    fn fork(&self, engine: &Engine, number: usize) -> Layer {
         let mut layer = Layer::new(self.depth.saturating_add(1), self.view, self.lead);
-        if self.view == View::Folded {
-            layer.view = View::Unescaped;
+        if let Some(branch) = self.branches.get(number) {
+            // What a fork looks for is looked for here too: how much of what
+            // went before it sees again depends on how the text was cut.
+            layer.part = match (self.part, &branch.rewrite) {
+                (Part::Folded, Rewrite::Shell(_) | Rewrite::Url(_)) => Part::Folded,
+                _ => Part::Decoded,
+            };
+            if self.lead == 0 {
+                layer.view = branch.rewrite.view();
+            }
         }
+        layer.floor = self.floor;
         layer.folded = self.folded.fork();
         layer.removed = self.removed;
-        layer.runs = self.runs.clone().map(BitRun::deepen);
+        layer.branch_out(engine);
+        // What has begun here has begun there, and stands where it stands.
+        for (deep, branch) in layer.branches.iter_mut().zip(&self.branches) {
+            if branch.layer.is_some() {
+                *deep = branch.clone();
+                deep.layer.iter_mut().for_each(|layer| layer.deepen());
+            }
+        }
+        if !layer.runs.is_empty() {
+            layer.runs = self.runs.iter().cloned().map(BitRun::deepen).collect();
+        }
         layer
+    }
+
+    fn unforked_deletion(&self) -> bool {
+        self.branches
+            .iter()
+            .any(|branch| branch.layer.is_none() && matches!(branch.rewrite, Rewrite::Delete(_)))
+    }
+
+    /// Begins the reading of deletions, at the first of them. Starts that
+    /// deleted characters decided are tried again; what of a match stands
+    /// before the first deletion may be out by now and is not in the finding.
+    fn fork_deletion(&mut self, cx: &mut Context<'_>, raw: usize) {
+        let (mut folded, line) = self.folded.fork_before(limits::DELETED_CHARS);
+        let mut layer = Layer::new(self.depth.saturating_add(1), View::Deleted, self.lead);
+        layer.branch_out(cx.engine);
+        layer.floor = raw.max(self.floor);
+        std::mem::swap(&mut layer.folded, &mut folded);
+        for branch in &mut self.branches {
+            if branch.layer.is_none() && matches!(branch.rewrite, Rewrite::Delete(_)) {
+                let line = line.iter().map(|(c, at)| Plain { c: *c, at: *at }).collect();
+                branch.rewrite = Rewrite::Delete(Delete::after(line));
+                branch.layer = Some(Box::new(layer));
+                return;
+            }
+        }
     }
 
     /// One decoding deeper, and no deeper decodings of its own past the bound.
     pub(crate) fn deepen(&mut self) {
         self.depth = self.depth.saturating_add(1);
+        if self.part != Part::Decoded {
+            self.part = Part::Decoded;
+            self.folded = self.folded.fork();
+        }
         if self.depth >= limits::DECODE_DEPTH {
-            self.unescape = Unescape::default();
-            self.unescaped = None;
-            self.runs = [BitRun::new(Code::Base64, self.depth), BitRun::new(Code::Hex, self.depth)];
-        } else {
-            if let Some(unescaped) = &mut self.unescaped {
-                unescaped.deepen();
+            self.branches = Vec::new();
+            self.runs = Vec::new();
+            return;
+        }
+        for branch in &mut self.branches {
+            branch.layer.iter_mut().for_each(|layer| layer.deepen());
+        }
+        self.runs = std::mem::take(&mut self.runs).into_iter().map(BitRun::deepen).collect();
+    }
+
+    /// Gives the runs their characters, passing over words: a stretch that
+    /// begins and ends here and is too short to hide anything.
+    fn feed_runs(&mut self, cx: &mut Context<'_>, text: &str, start: usize) {
+        let Some(open) = self.runs.last_mut() else { return };
+        if open.is_open()
+            && let Some(c) = text.chars().next()
+        {
+            // Nothing in this text is a selector.
+            open.push(cx, c, start, start);
+        }
+        let short = cx.engine.hidden_least().min(LINE_CHARS);
+        let bytes = text.as_bytes();
+        let mut at = 0usize;
+        while at < bytes.len() {
+            let rest = bytes.get(at..).unwrap_or_default();
+            if !self.runs.iter().any(BitRun::is_open) {
+                let gap = rest.iter().take_while(|byte| !in_code(**byte)).count();
+                let word = rest.iter().skip(gap).take_while(|byte| in_code(**byte)).count();
+                at = at.saturating_add(gap);
+                if word < short && gap.saturating_add(word) < rest.len() {
+                    at = at.saturating_add(word);
+                    continue;
+                }
             }
-            self.runs = self.runs.clone().map(BitRun::deepen);
+            // A word that is long enough, with the character that ends it.
+            let rest = text.get(at..).unwrap_or_default();
+            let word = rest.bytes().take_while(|byte| in_code(*byte)).count();
+            let after = rest.get(word..).and_then(|rest| rest.chars().next());
+            let upto = word.saturating_add(after.map_or(0, char::len_utf8));
+            let Some(piece) = rest.get(..upto).filter(|piece| !piece.is_empty()) else { break };
+            for which in 0..Code::ASCII {
+                self.feed_run(cx, piece, start.saturating_add(at), which);
+            }
+            at = at.saturating_add(upto);
         }
     }
 
-    /// Gives a run its characters, passing over words: a stretch that begins
-    /// and ends here and is too short to hide anything.
-    fn feed_runs(&mut self, cx: &mut Context<'_>, text: &str, start: usize, which: usize) {
+    fn feed_run(&mut self, cx: &mut Context<'_>, text: &str, start: usize, which: usize) {
         let Some(run) = self.runs.get_mut(which) else { return };
         let code = run.code();
         let short = cx.engine.hidden_chars(code).min(LINE_CHARS);
@@ -187,57 +440,13 @@ impl Layer {
         }
     }
 
-    /// Appends characters that fold to themselves.
-    fn feed_kept(&mut self, bytes: &[u8], at: At) {
-        if bytes.is_empty() {
-            return;
-        }
-        self.removed = 0;
-        self.folded.push(bytes, at);
-        if let Some(raw) = &mut self.raw {
-            raw.push(bytes, at);
-        }
-    }
-
-    /// Appends a character, folded.
-    fn feed_folded(&mut self, cx: &mut Context<'_>, c: char, at: At) {
-        let (mut raw_bytes, mut part_bytes) = ([0; 4], [0; 4]);
-        let raw = c.encode_utf8(&mut raw_bytes).as_bytes();
-        let mut folded = cx.buffer();
-        fold(c, |part| folded.extend_from_slice(part.encode_utf8(&mut part_bytes).as_bytes()));
-        // A run's shortest length counts on decoded text not growing.
-        if self.lead > 0 && folded.len() > raw.len() {
-            folded.clear();
-            folded.extend_from_slice(raw);
-        }
-        if self.depth == 0 && folded != raw && self.raw.is_none() {
-            self.raw = Some(self.folded.fork());
-        }
-        if let Some(scanner) = &mut self.raw {
-            scanner.push(raw, at);
-        }
-        let span = match at {
-            At::Same(start) => At::Span(start, start.saturating_add(c.len_utf8())),
-            span @ At::Span(..) => span,
-        };
-        if folded.is_empty() {
-            self.removed = self.removed.saturating_add(1);
-            if self.removed >= limits::REMOVED_RUN {
-                self.removed = 0;
-                self.folded.push(b" ", span);
-            }
-        } else {
-            self.removed = 0;
-            self.folded.push(&folded, if folded == raw { at } else { span });
-        }
-        cx.give_buffer(folded);
-    }
-
     /// Decides what can be decided.
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
         self.advance(cx, false);
-        if let Some(unescaped) = &mut self.unescaped {
-            unescaped.settle(cx);
+        for branch in &mut self.branches {
+            if let Some(layer) = &mut branch.layer {
+                layer.settle(cx);
+            }
         }
         for run in &mut self.runs {
             run.settle(cx);
@@ -246,13 +455,16 @@ impl Layer {
 
     /// Ends the text and decides the rest.
     pub(crate) fn finish(&mut self, cx: &mut Context<'_>) {
-        let mut plain = Vec::new();
-        self.unescape.finish(&mut plain);
-        self.feed_plain(cx, &plain);
-        self.advance(cx, true);
-        if let Some(unescaped) = &mut self.unescaped {
-            unescaped.finish(cx);
+        for branch in &mut self.branches {
+            let Some(layer) = &mut branch.layer else { continue };
+            let mut plain = Vec::new();
+            branch.rewrite.finish(&mut plain);
+            for piece in plain {
+                layer.feed_char(cx, piece.c, piece.at);
+            }
+            layer.finish(cx);
         }
+        self.advance(cx, true);
         for run in &mut self.runs {
             run.finish(cx);
         }
@@ -264,34 +476,60 @@ impl Layer {
             cx.advance(Part::Raw, raw, ended, &mut matches);
             for found in matches.drain(..) {
                 let (span, _) = raw.place(&found.span, 0);
-                cx.hit(Part::Raw, found.pattern, View::Raw, span);
+                cx.hit(Part::Raw, &Found { scanner: raw, found: &found, view: View::Raw, span });
             }
+            raw.forget();
         }
-        let part = if self.depth == 0 { Part::Folded } else { Part::Decoded };
-        cx.advance(part, &mut self.folded, ended, &mut matches);
+        cx.advance(self.part, &mut self.folded, ended, &mut matches);
         for found in matches.drain(..) {
-            let (span, same) = self.folded.place(&found.span, self.lead);
-            cx.hit(part, found.pattern, if same { View::Raw } else { self.view }, span);
+            let (mut span, same) = self.folded.place(&found.span, self.lead);
+            if span.end <= self.floor {
+                continue;
+            }
+            span.start = span.start.max(self.floor);
+            let view = if same && self.floor == 0 { View::Raw } else { self.view };
+            cx.hit(self.part, &Found { scanner: &self.folded, found: &found, view, span });
         }
         cx.give_back(matches);
         self.folded.forget();
-        if let Some(raw) = &mut self.raw {
-            raw.forget();
-        }
     }
 
     /// Where the undecided text begins in the raw text; `None` when there is none.
     pub(crate) fn hold(&self) -> Option<usize> {
-        let unescape = if self.lead == 0 { self.unescape.hold() } else { None };
+        let branches = self.branches.iter().filter_map(|branch| {
+            let layer = branch.layer.as_ref()?;
+            let waits = if self.lead == 0 { branch.rewrite.hold() } else { None };
+            [waits, layer.hold()].into_iter().flatten().min()
+        });
         [
             self.raw.as_ref().and_then(|raw| raw.hold(0)),
             self.folded.hold(self.lead),
-            unescape,
-            self.unescaped.as_ref().and_then(|unescaped| unescaped.hold()),
+            branches.min(),
             self.runs.iter().filter_map(BitRun::hold).min(),
         ]
         .into_iter()
         .flatten()
         .min()
+        .map(|start| start.max(self.floor))
     }
 }
+
+/// Whether a byte belongs to a code that is written in ASCII; the alphabet of
+/// base64 holds those of the others.
+fn in_code(byte: u8) -> bool {
+    IN_CODE.get(usize::from(byte)).copied().unwrap_or(false)
+}
+
+static IN_CODE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        #[expect(clippy::indexing_slicing, reason = "the table has a place for every byte")]
+        {
+            table[byte as usize] =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+        }
+        byte += 1;
+    }
+    table
+};

@@ -16,7 +16,7 @@ pub(crate) const POLICIES: usize = 4096;
 /// How deep the brackets of a policy nest, and operators before one operand.
 pub(crate) const POLICY_NEST: usize = 64;
 /// Words, brackets and operators of one policy.
-pub(crate) const POLICY_WORDS: usize = 2048;
+pub(crate) const POLICY_WORDS: usize = 1024;
 /// The stack on which policies are parsed and validated. A policy of the most
 /// links takes a fifth of it where nothing is optimised, and takes down a thread
 /// with the usual 2 MiB.
@@ -40,7 +40,7 @@ pub(crate) const PATTERN_NFA_BYTES: usize = 4 << 20;
 pub(crate) const ENGINE_NFA_BYTES: usize = 256 << 20;
 /// States that one thread's lazy automaton keeps before it starts afresh, in
 /// bytes; for one surface and one view.
-pub(crate) const CACHE_BYTES: usize = 4 << 20;
+pub(crate) const CACHE_BYTES: usize = 16 << 20;
 /// Nesting of groups in a pattern.
 pub(crate) const PATTERN_NEST: u32 = 64;
 /// Characters that folding removes in a row before it puts a space: without
@@ -57,6 +57,21 @@ pub(crate) const ENCODED_RUN_BYTES: usize = 1 << 20;
 pub(crate) const ENCODED_RUN_BYTES_MAX: usize = 64 << 20;
 /// The longest escape sequence, in characters: four percent triplets.
 pub(crate) const ESCAPE_CHARS: usize = 12;
+/// What a shell reading waits for at most, in characters: `${name:-value}`.
+pub(crate) const SHELL_CHARS: usize = 64;
+/// The longest authority of a URL that is understood, in characters.
+pub(crate) const AUTHORITY_CHARS: usize = 256;
+/// Characters that a deletion can still reach.
+pub(crate) const DELETED_CHARS: usize = 16;
+/// How far before the first deletion a match that it completes may begin, in
+/// bytes of the view.
+pub(crate) const DELETED_BYTES: usize = 256;
+/// How far before a match its context words may stand, in bytes of the view.
+pub(crate) const CONTEXT_BYTES: usize = 256;
+/// Lists of context words of one detector.
+pub(crate) const CONTEXTS: usize = 16;
+/// Context words of one list.
+pub(crate) const CONTEXT_WORDS: usize = 256;
 /// Argument paths of one call that policies can see. A call with more is
 /// blocked: a policy that looks at a path must not be blind to it.
 pub(crate) const CALL_TAGS: usize = 1024;

@@ -1,10 +1,11 @@
 //! One automaton over one view of a text that arrives in pieces.
 
-use std::ops::Range;
+use std::{collections::VecDeque, ops::Range};
 
 use crate::{
     automaton::{Automaton, Scan, Scratch, Threads},
     lexicon::{Cursor, Lexicon, Text},
+    limits,
     viewbuf::{At, ViewBuf},
 };
 
@@ -55,6 +56,31 @@ impl Scanner {
         }
     }
 
+    /// As `fork`, but without the last characters, which are given back, and
+    /// with the starts tried again that they may have decided.
+    pub(crate) fn fork_before(&self, chars: usize) -> (Scanner, VecDeque<(char, At)>) {
+        let mut fork = self.fork();
+        let mut taken = VecDeque::new();
+        while taken.len() < chars {
+            let Some(last) = fork.view.pop() else { break };
+            taken.push_front(last);
+        }
+        fork.start = fork.view.end().saturating_sub(limits::DELETED_BYTES).max(fork.view.base());
+        fork.seen = fork.start;
+        fork.terms = Cursor::from(fork.start);
+        (fork, taken)
+    }
+
+    /// The view's bytes of a span.
+    pub(crate) fn text(&self, span: &Range<usize>) -> &[u8] {
+        self.view.slice(span.start, span.end)
+    }
+
+    /// At most so many bytes of the view before a position.
+    pub(crate) fn behind(&self, position: usize, bytes: usize) -> &[u8] {
+        self.view.slice(position.saturating_sub(bytes).max(self.view.base()), position)
+    }
+
     /// Appends to the view. Nothing is scanned before `advance`.
     pub(crate) fn push(&mut self, bytes: &[u8], at: At) {
         self.view.push(bytes, at);
@@ -86,10 +112,10 @@ impl Scanner {
         (start..end, self.view.same(span.start, span.end))
     }
 
-    /// Forgets what nothing will ask for again. One byte is kept behind the
-    /// first undecided start: look-behinds look at it.
+    /// Forgets what nothing will ask for again. Before the first undecided
+    /// start is kept what context words, deletions and look-behinds look at.
     pub(crate) fn forget(&mut self) {
-        self.view.forget(self.undecided().saturating_sub(1));
+        self.view.forget(self.undecided().saturating_sub(HISTORY_BYTES));
     }
 
     /// The first start that is not decided, for patterns and terms.
@@ -230,14 +256,17 @@ impl Scanner {
     /// Passes over starts that no match begins with.
     fn skip(&mut self, automaton: &Automaton) {
         let rest = self.view.slice(self.start, self.view.end());
+        let before = self.start.checked_sub(1).filter(|before| *before >= self.view.base());
+        let mut behind =
+            before.and_then(|before| self.view.slice(before, self.start).first()).copied();
         let mut skipped = rest.len().saturating_sub(1);
         for (number, pair) in rest.windows(2).enumerate() {
-            if let [first, second] = pair
-                && automaton.begins_with(*first, *second)
-            {
+            let [first, second] = pair else { break };
+            if automaton.begins_with(behind, *first, *second) {
                 skipped = number;
                 break;
             }
+            behind = Some(*first);
         }
         // The last byte has no second: what it may begin is all that is known.
         // A match of one byte at the end of input begins so too.
@@ -259,3 +288,8 @@ fn note(accept: &impl Accept, found: &mut Vec<(u32, usize)>, pattern: u32, end: 
     }
     found.push((pattern, end));
 }
+
+/// Bytes kept before the first undecided start: what a deletion rewinds, the
+/// characters that it can reach, and one to look behind.
+const HISTORY_BYTES: usize = limits::DELETED_BYTES + 4 * limits::DELETED_CHARS + 1;
+const _: () = assert!(HISTORY_BYTES > limits::CONTEXT_BYTES);

@@ -1,21 +1,14 @@
 //! Percent triplets, HTML character references, `\u` and `\x` escapes and tag
 //! characters, made plain as the text goes by.
 
-use crate::{limits, viewbuf::At};
-
-/// A piece of the unescaped text.
-#[derive(Debug)]
-pub(crate) struct Plain {
-    pub(crate) c: char,
-    pub(crate) at: At,
-    /// Whether it was written otherwise.
-    pub(crate) escaped: bool,
-}
+use crate::{limits, rewrite::Plain, viewbuf::At};
 
 /// What may be the beginning of an escape, waiting for the rest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unescape {
-    pending: Vec<(char, usize, usize)>,
+    pending: Vec<Plain>,
+    /// What stood before was quoted-printable.
+    quoted: bool,
 }
 
 enum Reading {
@@ -33,38 +26,52 @@ impl Unescape {
     /// Whether this text holds an escape, or ends in what may become one.
     pub(crate) fn concerns(text: &str) -> bool {
         let bytes = text.as_bytes();
-        memchr::memchr3_iter(b'%', b'&', b'\\', bytes).any(|at| {
+        let escape = |at: usize| {
             let mut ahead = ['\0'; limits::ESCAPE_CHARS];
             let mut len = 0usize;
             for (slot, c) in ahead.iter_mut().zip(text.get(at..).unwrap_or_default().chars()) {
                 *slot = c;
                 len = len.saturating_add(1);
             }
-            !matches!(read(ahead.get(..len).unwrap_or_default()), Reading::No)
-        }) || memchr::memmem::find_iter(bytes, TAG_LEAD)
-            .any(|at| text.get(at..).and_then(|rest| rest.chars().next()).and_then(tag).is_some())
+            !matches!(read(ahead.get(..len).unwrap_or_default(), false), Reading::No)
+        };
+        memchr::memchr3_iter(b'%', b'&', b'\\', bytes).any(escape)
+            || memchr::memchr_iter(b'=', bytes).any(escape)
+            || memchr::memmem::find_iter(bytes, TAG_LEAD).any(|at| {
+                text.get(at..).and_then(|rest| rest.chars().next()).and_then(tag).is_some()
+            })
     }
 
-    /// Whether a character is nothing to it: no escape is open, and it begins none.
-    pub(crate) fn passes(&self, c: char) -> bool {
-        self.pending.is_empty() && !matches!(c, '%' | '&' | '\\') && tag(c).is_none()
+    /// Whether a character begins an escape, or is one.
+    pub(crate) fn begins(c: char) -> bool {
+        matches!(c, '%' | '&' | '\\' | '=') || tag(c).is_some()
     }
 
     /// Where an unfinished escape begins in the raw text.
     pub(crate) fn hold(&self) -> Option<usize> {
-        self.pending.first().map(|first| first.1)
+        self.pending.first().map(|first| first.at.start())
     }
 
-    /// Takes one character with its raw span.
-    pub(crate) fn push(&mut self, c: char, start: usize, end: usize, out: &mut Vec<Plain>) {
-        if self.pending.is_empty() && !matches!(c, '%' | '&' | '\\') {
-            out.push(tag(c).map_or_else(
-                || Plain { c, at: place(c, start, end), escaped: false },
-                |c| Plain { c, at: At::Span(start, end), escaped: true },
-            ));
+    /// How many bytes of a text without tags are no part of an escape; they
+    /// count as taken.
+    pub(crate) fn passes(&mut self, text: &str) -> usize {
+        if !self.pending.is_empty() {
+            return 0;
+        }
+        let passed = text.bytes().position(|byte| matches!(byte, b'%' | b'&' | b'\\' | b'='));
+        let passed = passed.unwrap_or(text.len());
+        self.quoted &= passed == 0;
+        passed
+    }
+
+    /// Takes one character.
+    pub(crate) fn push(&mut self, c: char, at: At, out: &mut Vec<Plain>) {
+        if self.pending.is_empty() && !matches!(c, '%' | '&' | '\\' | '=') {
+            self.quoted = false;
+            out.push(untagged(Plain { c, at }));
             return;
         }
-        self.pending.push((c, start, end));
+        self.pending.push(Plain { c, at });
         self.settle(false, out);
     }
 
@@ -76,44 +83,38 @@ impl Unescape {
     /// Takes from the front of what is pending while that is decided. At most
     /// `ESCAPE_CHARS` characters are pending, so this is constant work.
     fn settle(&mut self, ended: bool, out: &mut Vec<Plain>) {
-        while let Some(&(first, start, end)) = self.pending.first() {
+        while let Some(&first) = self.pending.first() {
             let mut text = ['\0'; limits::ESCAPE_CHARS + 1];
             let mut len = 0usize;
-            for (slot, (c, ..)) in text.iter_mut().zip(&self.pending) {
-                *slot = *c;
+            for (slot, piece) in text.iter_mut().zip(&self.pending) {
+                *slot = piece.c;
                 len = len.saturating_add(1);
             }
             let text = text.get(..len).unwrap_or_default();
-            match read(text) {
+            let reading = read(text, self.quoted);
+            self.quoted = first.c == '=' && matches!(reading, Reading::Done(..))
+                || self.quoted && matches!(reading, Reading::Partly) && !ended;
+            let taken = match reading {
                 Reading::Partly if !ended => return,
                 Reading::Open(_, taken) if taken == len && !ended => return,
                 Reading::Done(c, taken) | Reading::Open(c, taken) => {
-                    let last = self.pending.get(taken.saturating_sub(1)).map_or(end, |p| p.2);
-                    out.push(Plain { c, at: At::Span(start, last), escaped: true });
-                    self.pending.drain(..taken.min(self.pending.len()));
+                    let last = self.pending.get(taken.saturating_sub(1)).unwrap_or(&first);
+                    out.push(Plain { c, at: At::Span(first.at.start(), last.at.end(last.c)) });
+                    taken
                 }
                 Reading::No | Reading::Partly => {
-                    match tag(first) {
-                        Some(c) => out.push(Plain { c, at: At::Span(start, end), escaped: true }),
-                        None => {
-                            out.push(Plain {
-                                c: first,
-                                at: place(first, start, end),
-                                escaped: false,
-                            });
-                        }
-                    }
-                    self.pending.drain(..1);
+                    out.push(untagged(first));
+                    1
                 }
-            }
+            };
+            self.pending.drain(..taken.min(self.pending.len()));
         }
     }
 }
 
-/// A character that stands for itself keeps its bytes where they were, unless
-/// it came out of something longer.
-fn place(c: char, start: usize, end: usize) -> At {
-    if end.saturating_sub(start) == c.len_utf8() { At::Same(start) } else { At::Span(start, end) }
+/// A tag character as the character that it stands for; any other as it is.
+fn untagged(piece: Plain) -> Plain {
+    tag(piece.c).map_or(piece, |c| Plain { c, at: piece.at.spread(piece.c) })
 }
 
 /// The ASCII character that a tag character stands for.
@@ -125,34 +126,49 @@ fn tag(c: char) -> Option<char> {
 /// UTF-8 of U+E0000 to U+E007F begins so.
 const TAG_LEAD: &[u8] = &[0xf3, 0xa0];
 
-fn read(text: &[char]) -> Reading {
+fn read(text: &[char], after_quoted: bool) -> Reading {
     match text {
-        ['%', ..] => percent(text),
+        ['%', ..] => triplets(text, '%'),
+        ['=', ..] if after_quoted => triplets(text, '='),
+        ['=', ..] => quoted(text),
         ['&', '#', 'x' | 'X', rest @ ..] => reference(rest, 16, 6, 3),
         ['&', '#', rest @ ..] if rest.first().is_none_or(|c| c.is_ascii_digit()) => {
             reference(rest, 10, 7, 2)
         }
         ['&', rest @ ..] => named(rest),
         ['\\', 'u', '{', rest @ ..] => braced(rest),
-        ['\\', 'u', rest @ ..] => fixed(rest, 4, 2),
+        ['\\', 'u', rest @ ..] => utf16(rest),
         ['\\', 'x', rest @ ..] => fixed(rest, 2, 2),
         ['\\'] => Reading::Partly,
         _ => Reading::No,
     }
 }
 
+/// Quoted-printable, where at least two triplets follow one another: one alone
+/// is an assignment in somebody's code.
+fn quoted(text: &[char]) -> Reading {
+    let upper = |c: &char| matches!(c, '0'..='9' | 'A'..='F');
+    let fits =
+        text.iter().take(6).zip(0..).all(|(c, at)| if at % 3 == 0 { *c == '=' } else { upper(c) });
+    match (fits, text.len() < 6) {
+        (false, _) => Reading::No,
+        (true, true) => Reading::Partly,
+        (true, false) => triplets(text, '='),
+    }
+}
+
 /// One to four triplets that are one character of UTF-8.
-fn percent(text: &[char]) -> Reading {
+fn triplets(text: &[char], mark: char) -> Reading {
     let mut bytes = [0u8; 4];
     let mut len = 0usize;
     for triplet in text.chunks(3) {
         let byte = match triplet {
-            ['%', high, low] => match (high.to_digit(16), low.to_digit(16)) {
+            [first, high, low] if *first == mark => match (high.to_digit(16), low.to_digit(16)) {
                 (Some(high), Some(low)) => u8::try_from(high * 16 + low).unwrap_or(0),
                 _ => return Reading::No,
             },
-            ['%'] => return Reading::Partly,
-            ['%', high] if high.is_ascii_hexdigit() => return Reading::Partly,
+            [first] if *first == mark => return Reading::Partly,
+            [first, high] if *first == mark && high.is_ascii_hexdigit() => return Reading::Partly,
             _ => return Reading::No,
         };
         if let Some(slot) = bytes.get_mut(len) {
@@ -218,10 +234,41 @@ fn fixed(rest: &[char], digits: usize, before: usize) -> Reading {
         .take(digits)
         .filter_map(|c| c.to_digit(16))
         .fold(0u32, |value, digit| value.saturating_mul(16).saturating_add(digit));
-    // Halves of a surrogate pair are put together nowhere else either: what
-    // they spell is outside the scripts that patterns are written in.
+    // A half of a surrogate pair alone is no character.
     let c = char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER);
     Reading::Done(c, before.saturating_add(digits))
+}
+
+/// One unit of UTF-16, or two that are one character: JSON writes letters for
+/// mathematics and tag characters so.
+fn utf16(rest: &[char]) -> Reading {
+    let first = fixed(rest, 4, 2);
+    let Some(high) = unit(rest).filter(|unit| (0xd800..0xdc00).contains(unit)) else {
+        return first;
+    };
+    let after = rest.get(4..).unwrap_or_default();
+    let spelled = after.iter().take(6).zip(0u8..).all(|(c, place)| match place {
+        0 => *c == '\\',
+        1 => *c == 'u',
+        2 => matches!(c, 'd' | 'D'),
+        3 => matches!(c, 'c'..='f' | 'C'..='F'),
+        _ => c.is_ascii_hexdigit(),
+    });
+    match after.get(2..).and_then(unit) {
+        _ if !spelled => first,
+        None => Reading::Partly,
+        Some(low) => {
+            let above = (high.saturating_sub(0xd800) << 10) | low.saturating_sub(0xdc00);
+            let c = char::from_u32(above.saturating_add(0x1_0000));
+            Reading::Done(c.unwrap_or(char::REPLACEMENT_CHARACTER), 12)
+        }
+    }
+}
+
+/// The number that four hexadecimal digits write.
+fn unit(digits: &[char]) -> Option<u32> {
+    let digits = digits.get(..4)?;
+    digits.iter().try_fold(0u32, |value, c| Some((value << 4) | c.to_digit(16)?))
 }
 
 fn braced(rest: &[char]) -> Reading {
@@ -258,7 +305,7 @@ mod tests {
     fn plain(text: &str) -> String {
         let (mut state, mut out) = (Unescape::default(), Vec::new());
         for (start, c) in text.char_indices() {
-            state.push(c, start, start + c.len_utf8(), &mut out);
+            state.push(c, At::Same(start), &mut out);
             assert!(state.pending.len() <= limits::ESCAPE_CHARS, "`{text}` waits for too much");
         }
         state.finish(&mut out);
@@ -280,7 +327,12 @@ mod tests {
             ("\\u0069\\x67\\u{6e} C:\\users\\u12", "ign C:\\users\\u12"),
             ("\u{e0069}\u{e0067}", "ig"),
             ("&#99999999;", "\u{fffd}9;"),
+            ("\\ud83d\\ude00 \\uDB40\\uDC69.", "😀 \u{e0069}."),
+            ("\\ud83d! \\ud83d\\u0041 \\ude00", "\u{fffd}! \u{fffd}A \u{fffd}"),
             ("%\u{e0041}", "%A"),
+            ("=69=67=6Eore", "ignore"),
+            ("=E4=BD=A0=E5=A5=BD", "你好"),
+            ("a=10, b==20 c=\n", "a=10, b==20 c=\n"),
         ] {
             assert_eq!(plain(text), expected, "{text}");
         }

@@ -11,6 +11,28 @@ pub(crate) enum At {
     Span(usize, usize),
 }
 
+impl At {
+    /// Where it begins.
+    pub(crate) fn start(self) -> usize {
+        match self {
+            At::Same(start) | At::Span(start, _) => start,
+        }
+    }
+
+    /// Where it ends, if it is the place of this character.
+    pub(crate) fn end(self, c: char) -> usize {
+        match self {
+            At::Same(start) => start.saturating_add(c.len_utf8()),
+            At::Span(_, end) => end,
+        }
+    }
+
+    /// The same place, for something that is not that character byte for byte.
+    pub(crate) fn spread(self, c: char) -> At {
+        At::Span(self.start(), self.end(c))
+    }
+}
+
 /// A stretch of view bytes that share one rule for their place.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
@@ -97,6 +119,24 @@ impl ViewBuf {
             (Some(a), Some(b)) => a.view == b.view && matches!(a.at, At::Same(_)),
             _ => false,
         }
+    }
+
+    /// Takes the last character away.
+    pub(crate) fn pop(&mut self) -> Option<(char, At)> {
+        let start = self.bytes.iter().rposition(|byte| byte & 0xc0 != 0x80)?;
+        let c = std::str::from_utf8(self.bytes.get(start..)?).ok()?.chars().next()?;
+        let position = self.base.saturating_add(start);
+        let at = match self.piece(position)? {
+            Piece { view, at: At::Same(raw) } => {
+                At::Same(raw.saturating_add(position.saturating_sub(view)))
+            }
+            Piece { at, .. } => at,
+        };
+        self.bytes.truncate(start);
+        while self.pieces.back().is_some_and(|piece| piece.view >= position) {
+            self.pieces.pop_back();
+        }
+        Some((c, at))
     }
 
     /// Forgets what is before a position. Amortised: bytes move only when most

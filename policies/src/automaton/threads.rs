@@ -93,6 +93,36 @@ impl Threads {
         !self.states.is_empty()
     }
 
+    /// Reports the ranges of bytes that can come next: those that lead on, and
+    /// all before which a match may end.
+    pub(super) fn nexts(
+        &self,
+        nfa: &NFA,
+        viability: &Viability,
+        work: &mut Work,
+        mut report: impl FnMut(u8, u8, Side),
+    ) {
+        for after in [Side::Word, Side::Newline, Side::Other] {
+            let live = |id: StateID| viability.live(index(id), after);
+            self.follow(nfa, work, after, |state| match state {
+                State::Match { .. } => report(0, u8::MAX, after),
+                State::ByteRange { trans } if live(trans.next) => {
+                    report(trans.start, trans.end, after);
+                }
+                State::Sparse(sparse) => {
+                    let live = sparse.transitions.iter().filter(|trans| live(trans.next));
+                    live.for_each(|trans| report(trans.start, trans.end, after));
+                }
+                State::Dense(dense) => {
+                    let live = (0..=u8::MAX).zip(dense.transitions.iter());
+                    live.filter(|(_, next)| viability.live(index(**next), after))
+                        .for_each(|(byte, _)| report(byte, byte, after));
+                }
+                _ => {}
+            });
+        }
+    }
+
     pub(super) fn close(&self, nfa: &NFA, work: &mut Work, mut report: impl FnMut(u32)) {
         self.follow(nfa, work, Side::Edge, |state| {
             if let State::Match { pattern_id } = state {

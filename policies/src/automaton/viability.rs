@@ -27,6 +27,17 @@ impl Side {
         }
     }
 
+    /// The set of the bytes of this kind.
+    pub(super) fn bytes(self) -> [u64; 4] {
+        let mut set = [0u64; 4];
+        for byte in (0..=u8::MAX).filter(|byte| Side::of(Some(*byte)) == self) {
+            if let Some(word) = set.get_mut(usize::from(byte >> 6)) {
+                *word |= 1 << (byte & 63);
+            }
+        }
+        set
+    }
+
     fn place(self) -> u16 {
         match self {
             Side::Edge => 0,

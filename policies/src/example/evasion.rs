@@ -20,7 +20,7 @@ use self::{
 use super::*;
 use crate::{
     event::Event,
-    finding::{Finding, Severity},
+    finding::{Finding, Severity, View},
     segment::Channel,
 };
 
@@ -46,6 +46,7 @@ const KINDS: &[(&str, Option<Kind>)] = &[
     ("ssrf", Some(Kind::Code)),
     ("tampering", Some(Kind::Code)),
     ("template", Some(Kind::Code)),
+    ("tool_instructions", Some(Kind::Words)),
     ("traversal", Some(Kind::Code)),
     ("wallet", Some(Kind::Exact)),
 ];
@@ -164,7 +165,9 @@ fn attack<'b>(bundle: &'b Bundle, example: &'b Example) -> Option<Attack<'b>> {
     let findings = bundle.screen(&last).findings;
     let plain = verdict(bundle, example, &trace, &last, &findings);
     let without = verdict(bundle, example, &trace, &last, &[]);
-    if plain < Verdict::Redact || without >= plain || !raw.scores.is_empty() {
+    // Not the text's doing, or evaded already: a third encoding is past the bound.
+    let evaded = findings.iter().any(|found| !matches!(found.view, View::Raw | View::Folded));
+    if plain < Verdict::Redact || without >= plain || !raw.scores.is_empty() || evaded {
         return None;
     }
     let worst = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Low);
@@ -235,106 +238,110 @@ impl Share {
     }
 }
 
-/// A sample, by a seed that a failure prints and `TROTH_SEED` sets.
+/// A sample by a seed, that a failure prints and `TROTH_SEED` sets; with
+/// `TROTH_EVASION` all of it, and the shares by row.
 #[test]
 fn what_is_caught_plain_is_caught_evaded() {
-    let seed = std::env::var("TROTH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4);
     let bundles = shipped();
     let attacks = attacks(&bundles);
     assert!(attacks.len() > 300, "{} attacks", attacks.len());
-    let mut random = Random::new(seed);
-    let (mut share, mut missed) = (Share::default(), Vec::new());
-    while share.runs < SAMPLE {
-        let attack = random.choose(&attacks);
-        let ways: Vec<Way> = ways(attack.kind).into_iter().filter(|way| !unseen(way)).collect();
-        let way = random.choose(&ways);
-        let text = evade(&attack.example.raw.text, way, &mut random);
-        let caught = attack.caught(&text, &mut random);
-        share.add(caught);
-        if caught != [true, true] {
-            let rows: Vec<&str> = way.iter().map(|row| row.name).collect();
-            missed.push(format!("{} {rows:?} {caught:?}", attack.name()));
+    let mut tally = Tally::default();
+    if std::env::var_os("TROTH_EVASION").is_some() {
+        for (number, attack) in attacks.iter().enumerate() {
+            for (index, way) in ways(attack.kind).iter().enumerate() {
+                let mut random = Random::new((number * 1000 + index).try_into().unwrap());
+                tally.run(attack, way, &mut random);
+            }
         }
+        std::io::stdout().write_all(tally.table().as_bytes()).unwrap();
+    } else {
+        let seed = std::env::var("TROTH_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or(SEED);
+        let mut random = Random::new(seed);
+        let ways: Vec<(Kind, Vec<Way>)> = [Kind::Words, Kind::Code, Kind::Exact, Kind::Address]
+            .map(|kind| (kind, ways(kind).into_iter().filter(|way| !unseen(way)).collect()))
+            .into();
+        for _ in 0..SAMPLE {
+            let attack = random.choose(&attacks);
+            let (_, ways) = ways.iter().find(|(kind, _)| *kind == attack.kind).unwrap();
+            let way = random.choose(ways).clone();
+            tally.run(attack, &way, &mut random);
+        }
+        assert_eq!(tally.seen.runs, SAMPLE, "seed {seed}");
     }
-    let least = share.percent().into_iter().fold(100.0, f64::min);
-    assert!(least >= 99.0, "seed {seed}: {least:.2}%\n{}", missed.join("\n"));
+    let least = tally.seen.percent().into_iter().fold(100.0, f64::min);
+    assert!(least >= 99.0, "{least:.2}%\n{}", tally.missed.join("\n"));
 }
 
-/// All of it, for `make evasion`; a tenth of a second of it for `make test`.
-#[test]
-fn the_shares_by_row_are_printed() {
-    let all = std::env::var_os("TROTH_EVASION").is_some();
-    let bundles = shipped();
-    let attacks = attacks(&bundles);
-    let mut by_row: BTreeMap<(&str, bool), Share> = BTreeMap::new();
-    let mut by_pair: BTreeMap<(&str, &str), (Share, String)> = BTreeMap::new();
-    let (mut seen, mut every) = (Share::default(), Share::default());
-    let mut by_bundle: BTreeMap<&str, Share> = BTreeMap::new();
-    for (number, attack) in attacks.iter().enumerate() {
-        for (index, way) in ways(attack.kind).iter().enumerate() {
-            if !all && (number * 31 + index) % 997 != 0 {
-                continue;
+/// What became of the runs.
+#[derive(Default)]
+struct Tally {
+    /// Rows that a view undoes.
+    seen: Share,
+    every: Share,
+    by_row: BTreeMap<(&'static str, bool), Share>,
+    by_pair: BTreeMap<(&'static str, &'static str), (Share, String)>,
+    by_bundle: BTreeMap<String, Share>,
+    missed: Vec<String>,
+}
+
+impl Tally {
+    fn run(&mut self, attack: &Attack<'_>, way: &Way, random: &mut Random) {
+        let text = evade(&attack.example.raw.text, way, random);
+        let caught = attack.caught(&text, random);
+        self.every.add(caught);
+        if !unseen(way) {
+            self.seen.add(caught);
+            self.by_bundle.entry(attack.bundle.name().to_owned()).or_default().add(caught);
+            if caught != [true, true] && (way.len() == 1 || self.missed.len() < 40) {
+                let rows: Vec<&str> = way.iter().map(|row| row.name).collect();
+                self.missed.push(format!("{} {rows:?} {caught:?}", attack.name()));
             }
-            let mut random = Random::new((number * 1000 + index).try_into().unwrap());
-            let text = evade(&attack.example.raw.text, way, &mut random);
-            let caught = attack.caught(&text, &mut random);
-            every.add(caught);
-            if !unseen(way) {
-                seen.add(caught);
-                by_bundle.entry(attack.bundle.name()).or_default().add(caught);
-            }
-            for row in way {
-                by_row.entry((row.name, way.len() > 1)).or_default().add(caught);
-            }
-            if let [one, two] = way.as_slice() {
-                let entry = by_pair.entry((one.name, two.name)).or_default();
-                entry.0.add(caught);
-                if caught != [true, true] && entry.1.is_empty() {
-                    entry.1 = attack.name();
-                }
+        }
+        for row in way {
+            self.by_row.entry((row.name, way.len() > 1)).or_default().add(caught);
+        }
+        if let [one, two] = way.as_slice() {
+            let entry = self.by_pair.entry((one.name, two.name)).or_default();
+            entry.0.add(caught);
+            if caught != [true, true] && entry.1.is_empty() {
+                entry.1 = attack.name();
             }
         }
     }
-    assert!(every.runs > 100, "{} runs", every.runs);
-    let mut out = String::from(
-        "\nrow              alone: runs  whole stream   in pairs: runs  whole stream\n",
-    );
-    for row in ROWS {
-        let [alone, pairs] =
-            [false, true].map(|pairs| by_row.get(&(row.name, pairs)).copied().unwrap_or_default());
-        let note = UNSEEN.iter().find(|(name, _)| *name == row.name).map_or("", |(_, why)| why);
-        let ([a, b], [c, d]) = (alone.percent(), pairs.percent());
-        let _ = writeln!(
-            out,
-            "{:<16} {:>11} {a:>6.2} {b:>6.2} {:>16} {c:>6.2} {d:>6.2}  {note}",
-            row.name, alone.runs, pairs.runs
+
+    fn table(&self) -> String {
+        let mut out = String::from(
+            "\nrow              alone: runs  whole stream   in pairs: runs  whole stream\n",
         );
-    }
-    for ((one, two), (share, example)) in &by_pair {
-        if share.percent()[0] < 99.0 && !unseen(&named(one, two)) {
-            let [whole, stream] = share.percent();
+        for row in ROWS {
+            let [alone, pairs] = [false, true]
+                .map(|pairs| self.by_row.get(&(row.name, pairs)).copied().unwrap_or_default());
+            let note = UNSEEN.iter().find(|(name, _)| *name == row.name).map_or("", |(_, why)| why);
+            let ([a, b], [c, d]) = (alone.percent(), pairs.percent());
             let _ = writeln!(
                 out,
-                "{one} then {two}: {whole:.2} {stream:.2} of {} ({example})",
-                share.runs
+                "{:<16} {:>11} {a:>6.2} {b:>6.2} {:>16} {c:>6.2} {d:>6.2}  {note}",
+                row.name, alone.runs, pairs.runs
             );
         }
-    }
-    for (name, share) in &by_bundle {
-        let _ = writeln!(out, "bundle {name}: {:?} of {}", share.percent(), share.runs);
-    }
-    let _ = writeln!(
-        out,
-        "rows with a view: {:?} of {}; all: {:?} of {}",
-        seen.percent(),
-        seen.runs,
-        every.percent(),
-        every.runs
-    );
-    if all {
-        std::io::stdout().write_all(out.as_bytes()).unwrap();
-        let least = seen.percent().into_iter().fold(100.0, f64::min);
-        assert!(least >= 99.0, "{least:.2}%");
+        for ((one, two), (share, example)) in &self.by_pair {
+            let [whole, stream] = share.percent();
+            if whole.min(stream) < 99.0 && !unseen(&named(one, two)) {
+                let runs = share.runs;
+                let _ =
+                    writeln!(out, "{one} then {two}: {whole:.2} {stream:.2} of {runs} ({example})");
+            }
+        }
+        for (name, share) in &self.by_bundle {
+            let [whole, stream] = share.percent();
+            let _ = writeln!(out, "bundle {name}: {whole:.2} {stream:.2} of {}", share.runs);
+        }
+        for (what, share) in [("rows with a view", self.seen), ("all rows", self.every)] {
+            let [whole, stream] = share.percent();
+            let _ = writeln!(out, "{what}: {whole:.2} {stream:.2} of {}", share.runs);
+        }
+        out
     }
 }
 
@@ -364,4 +371,5 @@ fn the_legitimate_set_is_left_alone() {
     }
 }
 
-const SAMPLE: u32 = 2_000;
+const SAMPLE: u32 = 1_500;
+const SEED: u64 = 4;

@@ -2,11 +2,7 @@
 //! with its encoded runs decoded; and the letters that are left of a form when
 //! all that a copyist may change is taken away.
 
-use crate::{
-    fold::fold,
-    limits,
-    unescape::{Plain, Unescape},
-};
+use crate::{fold::fold, limits, rewrite::Plain, unescape::Unescape, viewbuf::At};
 
 /// The readings of one text.
 #[derive(Debug)]
@@ -73,7 +69,7 @@ fn read(text: &str, put: &mut impl FnMut(String)) {
 fn unescaped(text: &str) -> String {
     let (mut state, mut out) = (Unescape::default(), Vec::<Plain>::new());
     for (start, c) in text.char_indices() {
-        state.push(c, start, start.saturating_add(c.len_utf8()), &mut out);
+        state.push(c, At::Same(start), &mut out);
     }
     state.finish(&mut out);
     out.into_iter().map(|piece| piece.c).collect()

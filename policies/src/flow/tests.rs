@@ -350,6 +350,9 @@ fn a_long_conversation_stays_within_its_bounds() {
     }
     assert!(flow.is_bounded());
     assert!(postcard::to_allocvec(&flow).unwrap().len() < limits::TRACE_BYTES);
+    // A call that there was no room for is still known to have been lured.
+    flow.call("one more tool", Asked { wanted: true, labels: early });
+    assert_eq!(flow.asked("one more tool"), Asked { wanted: false, labels: early });
     assert_ne!(flow.of("the very first text of this conversation").labels & early, 0);
     assert_ne!(flow.of(&format!("user{}@example.com", limits::FLOW_TEXTS + 150)).labels & late, 0);
 }

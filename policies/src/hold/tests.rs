@@ -2,6 +2,9 @@
 
 #![expect(clippy::string_slice, reason = "positions come from the text itself")]
 
+mod evasion;
+mod work;
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -14,6 +17,7 @@ mod lexicon;
 
 use super::*;
 use crate::{
+    disguise::Views,
     engine::{Decoding, Label, Rule},
     finding::Severity,
     pattern::Pattern,
@@ -29,8 +33,9 @@ fn engine_with(patterns: &[&str], decoding: Decoding) -> Arc<Engine> {
         .zip(0..)
         .map(|(text, detector)| {
             let pattern = Pattern::parse(text, false, 4096).unwrap();
-            let decode = pattern.min >= crate::limits::DECODE_MIN_BYTES;
-            Rule { pattern, detector, validators: [].into(), decode }
+            let long = pattern.min >= crate::limits::DECODE_MIN_BYTES;
+            let views = if long { Views::FORMATS } else { Views::default() };
+            Rule { pattern, detector, validators: [].into(), views, contexts: [].into() }
         })
         .collect();
     let labels: Vec<Label> = patterns
@@ -42,7 +47,7 @@ fn engine_with(patterns: &[&str], decoding: Decoding) -> Arc<Engine> {
             score_ppm: 1_000_000,
         })
         .collect();
-    Arc::new(Engine::new(&rules, labels.into(), decoding).unwrap())
+    Arc::new(Engine::new(&rules, labels.into(), decoding, false).unwrap())
 }
 
 /// Every match of every pattern, by another engine: pattern, start, end.

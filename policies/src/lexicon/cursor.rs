@@ -42,6 +42,11 @@ impl Cursor {
         self.start
     }
 
+    /// A cursor whose first undecided start is this one.
+    pub(crate) fn from(start: usize) -> Cursor {
+        Cursor { start, open: None, found: Vec::new() }
+    }
+
     /// A cursor that goes on from here over another view, which has been the
     /// same so far.
     pub(crate) fn fork(&self) -> Cursor {

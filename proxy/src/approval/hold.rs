@@ -34,7 +34,7 @@ pub(crate) fn hold(
         arguments: Secret(call.raw.clone()),
         bundle: bundle.digest().into(),
         bundle_name: bundle.name().to_owned(),
-        policies: judgement.policies.iter().map(Into::into).collect(),
+        policies: judgement.policies.iter().map(|policy| (&**policy).into()).collect(),
     };
     let bounds = gateway.limits().desk();
     let held = gateway.shared.desk.hold(

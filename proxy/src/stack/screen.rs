@@ -72,7 +72,7 @@ where
                 Step::Refuse(judgement) => {
                     return refuse(&admission, ledger, &judgement).await;
                 }
-                Step::Forward(request, trace, model) => (request, trace, model),
+                Step::Forward(request, trace, model) => (request, *trace, model),
             };
             let overlaps = ledger.overlaps();
             if !overlaps && let Err(fault) = ledger.intent_durable().await {
@@ -109,7 +109,7 @@ async fn both<R>(
 
 enum Step {
     Refuse(Judgement),
-    Forward(Request<Full<Bytes>>, Trace, String),
+    Forward(Request<Full<Bytes>>, Box<Trace>, String),
 }
 
 /// The request's half.
@@ -146,7 +146,7 @@ async fn ask(gateway: &Gateway, asked: Asked, ledger: &mut Ledger) -> Result<Ste
     }
     let key_is_ours = admission.route.credential.is_some();
     let request = upstream::request(&admission.route, &head, body, key_is_ours)?;
-    Ok(Step::Forward(request, trace, decoded.model.unwrap_or_default()))
+    Ok(Step::Forward(request, Box::new(trace), decoded.model.unwrap_or_default()))
 }
 
 /// Who judges for this exchange.

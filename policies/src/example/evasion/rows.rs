@@ -63,9 +63,10 @@ pub(super) const ROWS: &[Row] = &[
     row("upside-down", &[Words], false, upside_down),
     row("tags", &[Words, Exact], true, tags),
     row("smuggled", &[Words, Exact], true, smuggled),
-    row("percent", &[Words, Code, Exact, Address], true, percent),
+    row("percent", &[Words, Code, Exact], true, percent),
+    row("percent-value", &[Address], false, percent_value),
     row("entities", &[Words, Code, Exact], true, entities),
-    row("u-escapes", &[Words, Code, Exact, Address], true, u_escapes),
+    row("u-escapes", &[Words, Code, Exact], true, u_escapes),
     row("x-escapes", &[Words, Code, Exact], true, x_escapes),
     row("base64", &[Words, Code, Exact], true, |text, _| base64(text, false)),
     row("base64-url", &[Words, Code, Exact], true, |text, _| base64(text, true)),
@@ -262,7 +263,7 @@ fn tags(text: &str, _: &mut Random) -> String {
         let tag = if matches!(c, ' '..='~') { u32::from(c) + 0xe_0000 } else { u32::from(c) };
         out.push(char::from_u32(tag).unwrap_or(c));
     });
-    format!("Hello!{hidden}")
+    format!("Hello!\n{hidden}")
 }
 
 /// Bytes as variation selectors behind a smile.
@@ -288,6 +289,19 @@ fn percent(text: &str, random: &mut Random) -> String {
         }
     }
     out
+}
+
+/// Letters of an address's values in percent, and nothing of its frame.
+fn percent_value(text: &str, random: &mut Random) -> String {
+    let mut value = false;
+    chars(text, |c, out| {
+        value = c == '=' || (value && (c.is_ascii_alphanumeric() || c == '%'));
+        if value && c.is_ascii_lowercase() && random.one_in(6) {
+            out.push_str(&format!("%{:02X}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    })
 }
 
 fn entities(text: &str, random: &mut Random) -> String {
@@ -344,7 +358,7 @@ fn base64(text: &str, url: bool) -> String {
         alphabet[62..].copy_from_slice(b"-_");
     }
     let mut out = digits(text, 6, &alphabet);
-    while !url && out.len() % 4 != 0 {
+    while !url && !out.len().is_multiple_of(4) {
         out.push('=');
     }
     out
@@ -352,7 +366,7 @@ fn base64(text: &str, url: bool) -> String {
 
 fn base32(text: &str, _: &mut Random) -> String {
     let mut out = digits(text, 5, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
-    while out.len() % 8 != 0 {
+    while !out.len().is_multiple_of(8) {
         out.push('=');
     }
     out

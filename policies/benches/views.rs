@@ -1,0 +1,279 @@
+//! What does each view cost, and all of them together? One mebibyte of English,
+//! Chinese, code and JSON, screened with the patterns of the shipped bundles:
+//! in bytes a second for the raw view alone, with each other view, and with all
+//! that the detectors ask for; next to `regex`'s `RegexSet` of the same
+//! patterns, which says only whether each matches somewhere, and to copying.
+//! Then the hold: how much it holds, and what a delta costs.
+//!
+//! `cargo bench -p troth-policies --bench views`. Ratios are of one run; wall
+//! time on a shared machine is never asserted.
+
+use std::{
+    hint::black_box,
+    io::{self, Write as _},
+    time::{Duration, Instant},
+};
+
+use regex::{RegexSet, RegexSetBuilder};
+use toml::{Table, Value};
+use troth_policies::{Bundle, Channel, Origin, Segment, Source};
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() {
+    if let Err(fault) = run() {
+        let _ = writeln!(io::stderr(), "{fault}");
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    let mut out = io::stdout();
+    let detectors = detectors()?;
+    writeln!(out, "{} detectors with patterns\n", detectors.len())?;
+    let texts = texts();
+    let raw = bundle(&detectors, Some(&[]))?;
+    let all = bundle(&detectors, None)?;
+    writeln!(out, "| bytes a second | {} |", names(&texts))?;
+    writeln!(out, "|---|{}", "---:|".repeat(texts.len()))?;
+    let mut rates = Vec::new();
+    let mut row = |name: &str, rate: &dyn Fn(&str) -> f64| -> Result<Vec<f64>, Failure> {
+        let measured: Vec<f64> = texts.iter().map(|(_, text)| rate(text)).collect();
+        let cells: Vec<String> =
+            measured.iter().map(|rate| format!("{:.1} MB/s", rate / 1e6)).collect();
+        writeln!(out, "| {name} | {} |", cells.join(" | "))?;
+        Ok(measured)
+    };
+    row("copy", &|text| {
+        rate(text, |text| {
+            black_box(text.to_owned());
+        })
+    })?;
+    match regex_set(&detectors) {
+        Ok(set) => {
+            row("`RegexSet`", &|text| {
+                rate(text, |text| {
+                    black_box(set.matches(text).iter().count());
+                })
+            })?;
+        }
+        Err(fault) => {
+            row(&format!("`RegexSet`: {fault}"), &|_| 0.0)?;
+        }
+    }
+    rates.push(row("raw", &|text| screened(&raw, Channel::User, text))?);
+    for view in ["decoded", "leet", "spelled", "rot13", "reversed"] {
+        let one = bundle(&detectors, Some(&[view]))?;
+        row(&format!("raw, {view}"), &|text| screened(&one, Channel::User, text))?;
+    }
+    rates.push(row("all", &|text| screened(&all, Channel::User, text))?);
+    row("all, of a tool's argument", &|text| screened(&all, Channel::ToolCall, text))?;
+    if let [raw, all] = rates.as_slice() {
+        let ratios: Vec<String> =
+            raw.iter().zip(all).map(|(raw, all)| format!("{:.2}", raw / all)).collect();
+        writeln!(out, "| raw / all | {} |", ratios.join(" | "))?;
+    }
+    writeln!(out, "\n| hold, deltas of 4 characters | held on average | at most | a delta |")?;
+    writeln!(out, "|---|---:|---:|---:|")?;
+    for (name, text) in &texts {
+        let (average, most, delta) = held(&all, text);
+        writeln!(out, "| {name} | {average:.2} bytes | {most} bytes | {delta:.0} ns |")?;
+    }
+    Ok(())
+}
+
+/// The detectors of the shipped bundles that go by patterns, each looking at
+/// both surfaces, so that all of them meet every text.
+fn detectors() -> Result<Vec<Table>, Failure> {
+    let mut all = Vec::new();
+    for name in BUNDLES {
+        let source = Source::builtin(name).ok_or("a bundle is missing")?;
+        for (path, bytes) in source.files().filter(|(path, _)| path.starts_with("detectors/")) {
+            let table: Table = std::str::from_utf8(bytes)?.parse()?;
+            let listed = table.get("detector").and_then(Value::as_array).ok_or(path.to_owned())?;
+            for detector in listed.iter().filter_map(Value::as_table) {
+                if detector.contains_key("patterns") {
+                    let mut detector = detector.clone();
+                    let surfaces = ["user_prompt", "tool_call"].map(Value::from).to_vec();
+                    detector.insert("surfaces".to_owned(), Value::Array(surfaces));
+                    // Two bundles may use one id.
+                    let id = format!("d{}", all.len());
+                    detector.insert("id".to_owned(), Value::from(id));
+                    all.push(detector);
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// A bundle of these detectors; with these views, where the detector can have them.
+fn bundle(detectors: &[Table], views: Option<&[&str]>) -> Result<Bundle, Failure> {
+    let mut chosen = detectors.to_vec();
+    if let Some(views) = views {
+        for detector in &mut chosen {
+            detector.remove("decode");
+            let list = views.iter().map(|view| Value::from(*view)).collect();
+            detector.insert("views".to_owned(), Value::Array(list));
+        }
+    }
+    loop {
+        let faults = match Bundle::compile(&source(&chosen)?) {
+            Ok(compiled) => return Ok(compiled.bundle),
+            Err(faults) => faults,
+        };
+        // A detector that cannot have a view does without, and its file says which.
+        let mut changed = false;
+        for fault in faults.iter() {
+            let number = fault.path().trim_start_matches("detectors/d").trim_end_matches(".toml");
+            let detector = number.parse().ok().and_then(|at: usize| chosen.get_mut(at));
+            if let Some(detector) = detector {
+                let none = Value::Array(Vec::new());
+                let before = detector.insert("views".to_owned(), none.clone());
+                changed |= before.is_some_and(|before| before != none);
+            }
+        }
+        if !changed {
+            return Err(faults.into());
+        }
+    }
+}
+
+/// Each detector in a file of its own.
+fn source(detectors: &[Table]) -> Result<Source, Failure> {
+    let mut source = Source::new();
+    source.insert("bundle.toml", BUNDLE.as_bytes().to_vec());
+    for (number, detector) in detectors.iter().enumerate() {
+        let mut file = Table::new();
+        file.insert("version".to_owned(), Value::Integer(1));
+        file.insert("detector".to_owned(), Value::Array(vec![Value::Table(detector.clone())]));
+        let path = format!("detectors/d{number}.toml");
+        source.insert(path, toml::to_string(&file)?.into_bytes());
+    }
+    Ok(source)
+}
+
+fn regex_set(detectors: &[Table]) -> Result<RegexSet, Failure> {
+    let mut patterns = Vec::new();
+    for detector in detectors {
+        let exact = detector.get("case").and_then(Value::as_str) == Some("exact");
+        let listed = detector.get("patterns").and_then(Value::as_array).into_iter().flatten();
+        for pattern in listed.filter_map(Value::as_str) {
+            patterns.push(if exact { pattern.to_owned() } else { format!("(?i:{pattern})") });
+        }
+    }
+    Ok(RegexSetBuilder::new(patterns).size_limit(1 << 30).dfa_size_limit(64 << 20).build()?)
+}
+
+/// The best of some runs, in bytes a second.
+fn rate(text: &str, mut once: impl FnMut(&str)) -> f64 {
+    once(text);
+    let (mut best, mut spent) = (Duration::MAX, Duration::ZERO);
+    for run in 0..50 {
+        let start = now();
+        once(text);
+        let took = start.elapsed();
+        best = best.min(took);
+        spent += took;
+        if run >= 2 && spent > Duration::from_secs(1) {
+            break;
+        }
+    }
+    f64::from(u32::try_from(text.len()).unwrap_or(u32::MAX)) / best.as_secs_f64()
+}
+
+fn screened(bundle: &Bundle, channel: Channel, text: &str) -> f64 {
+    rate(text, |text| {
+        let segment =
+            Segment { index: 0, pointer: "", channel, origin: Origin::User, tool: None, text };
+        black_box(bundle.screen(&segment));
+    })
+}
+
+/// Bytes held on average and at most, and nanoseconds for a delta.
+fn held(bundle: &Bundle, text: &str) -> (f64, usize, f64) {
+    let mut deltas = Vec::new();
+    let mut rest = text.get(..text.len().min(1 << 18)).unwrap_or(text);
+    while !rest.is_empty() {
+        let at = rest.char_indices().nth(4).map_or(rest.len(), |(at, _)| at);
+        let (delta, after) = rest.split_at(at);
+        deltas.push(delta);
+        rest = after;
+    }
+    let mut hold = bundle.hold(Channel::User);
+    let (mut sum, mut most) = (0usize, 0usize);
+    let start = now();
+    for delta in &deltas {
+        black_box(hold.push(delta));
+        sum += hold.held_bytes();
+        most = most.max(hold.held_bytes());
+    }
+    let nanoseconds = start.elapsed().as_secs_f64() * 1e9;
+    let count = f64::from(u32::try_from(deltas.len()).unwrap_or(u32::MAX));
+    (f64::from(u32::try_from(sum).unwrap_or(u32::MAX)) / count, most, nanoseconds / count)
+}
+
+fn names(texts: &[(&'static str, String)]) -> String {
+    texts.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" | ")
+}
+
+/// A mebibyte of each kind: what the repository itself says, and what a chat,
+/// a program and a service would.
+fn texts() -> Vec<(&'static str, String)> {
+    let english = [include_str!("../../README.md"), include_str!("../README.md")].concat();
+    let code = [
+        include_str!("../src/layer.rs"),
+        include_str!("../src/hold.rs"),
+        include_str!("../src/bitrun.rs"),
+    ]
+    .concat();
+    let mut json = String::new();
+    for number in 0..2000 {
+        json.push_str(&format!(
+            "{{\"id\":\"ord_{number:06}\",\"created_at\":\"2026-03-{:02}T{:02}:15:00Z\",\
+             \"customer\":{{\"name\":\"Ada Byron {number}\",\"email\":\"ada{number}@example.com\"}},\
+             \"items\":[{{\"sku\":\"A-{number}\",\"qty\":{},\"price\":{}.50}}],\"paid\":true}},\n",
+            number % 28 + 1,
+            number % 24,
+            number % 7,
+            number % 900
+        ));
+    }
+    [("English", english), ("Chinese", CHINESE.to_owned()), ("code", code), ("JSON", json)]
+        .into_iter()
+        .map(|(name, text)| {
+            let mut long = text.repeat((1 << 20) / text.len() + 1);
+            let mut at = 1 << 20;
+            while !long.is_char_boundary(at) {
+                at -= 1;
+            }
+            long.truncate(at);
+            (name, long)
+        })
+        .collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+const BUNDLES: &[&str] = &[
+    "builtin:baseline",
+    "builtin:secrets",
+    "builtin:pii-cn",
+    "builtin:pii-intl",
+    "builtin:injection",
+];
+
+const BUNDLE: &str = "version = 1\nname = \"bench\"\nrelease = \"1\"\n\
+                      [limits]\nmatch_bytes = 16384\n";
+
+const CHINESE: &str = "\
+今天下午三点在二楼会议室开例会，请各部门负责人准时参加，并带上本月的销售数据。\
+这道菜的做法并不难：先把豆腐切成小块，用热水焯一下，再放进锅里用小火慢慢煎到两面金黄。\
+他在信里说，北方的秋天来得很早，院子里的银杏已经黄了，风一吹就落满一地。\
+请帮我把下面这段话翻译成英文，语气要正式一些，适合写在给客户的邮件里。\
+根据公司的规定，员工每年享有十五天带薪年假，未休完的部分可以顺延到次年三月。\
+如果你想学习编程，可以从简单的项目开始，比如写一个记账的小程序，边做边学。\
+医生建议他每天至少走六千步，少吃油腻的食物，晚上十一点以前睡觉。\
+这篇论文讨论了城市交通拥堵的成因，并提出了基于实时数据的信号灯调度方法。\n";
