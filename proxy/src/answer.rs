@@ -10,7 +10,7 @@ use troth_policies::{Channel, Origin, Trace, Verdict};
 
 use crate::{
     approval::{self, Why},
-    body::{Body, Keeping, Reservation, full},
+    body::{Body, Reservation, full},
     clock::Mark,
     config::OpaqueMode,
     dialect::{Decoded, Document, Endpoint, Piece, Place, openai},

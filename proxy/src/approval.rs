@@ -85,7 +85,7 @@ enum State {
     Pending,
     /// A decision is on its way into the log.
     Deciding,
-    Allowed(VerifierKey),
+    Allowed(Box<VerifierKey>),
     Denied,
 }
 
@@ -326,7 +326,7 @@ impl Deciding {
     pub(crate) fn enter(mut self) {
         self.entered = true;
         let state = match self.decision {
-            ApprovalDecision::Allow => State::Allowed(self.key.clone()),
+            ApprovalDecision::Allow => State::Allowed(Box::new(self.key.clone())),
             ApprovalDecision::Deny => State::Denied,
         };
         self.settle(state);

@@ -7,6 +7,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a property that fails must panic: that is how a fuzzer hears of it"
 )]
 

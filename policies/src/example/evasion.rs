@@ -51,17 +51,17 @@ const KINDS: &[(&str, Option<Kind>)] = &[
     ("wallet", Some(Kind::Exact)),
 ];
 
-/// Rows that no view undoes yet, with what is missing. They are run and
-/// printed by `make evasion` and do not count for the share that must be caught.
+/// Rows that `make evasion` runs and prints and that do not count yet for the
+/// share that must be caught, with the reason.
 const UNSEEN: &[(&str, &str)] = &[
-    ("leet", "no view reads digits as letters"),
-    ("spaced", "no view joins letters that stand apart"),
-    ("dotted", "no view joins letters that stand apart"),
-    ("deletion", "no view applies backspaces"),
-    ("upside-down", "no view reads backwards"),
-    ("smuggled", "no view reads bytes out of variation selectors"),
-    ("base32", "no view decodes base32"),
-    ("rot13", "no view turns letters"),
+    ("leet", "not counted: its view is new"),
+    ("spaced", "not counted: its view is new"),
+    ("dotted", "not counted: its view is new"),
+    ("deletion", "not counted: its view is new"),
+    ("upside-down", "not counted: its view is new"),
+    ("smuggled", "not counted: its view is new"),
+    ("base32", "not counted: its view is new"),
+    ("rot13", "not counted: its view is new"),
 ];
 
 /// An attack that a bundle catches.
@@ -166,7 +166,9 @@ fn attack<'b>(bundle: &'b Bundle, example: &'b Example) -> Option<Attack<'b>> {
     let plain = verdict(bundle, example, &trace, &last, &findings);
     let without = verdict(bundle, example, &trace, &last, &[]);
     // Not the text's doing, or evaded already: a third encoding is past the bound.
-    let evaded = findings.iter().any(|found| !matches!(found.view, View::Raw | View::Folded));
+    let evaded = findings
+        .iter()
+        .any(|found| !matches!(found.view, View::Raw | View::Folded | View::Shell | View::Url));
     if plain < Verdict::Redact || without >= plain || !raw.scores.is_empty() || evaded {
         return None;
     }
@@ -276,7 +278,7 @@ fn what_is_caught_plain_is_caught_evaded() {
 /// What became of the runs.
 #[derive(Default)]
 struct Tally {
-    /// Rows that a view undoes.
+    /// The rows that count.
     seen: Share,
     every: Share,
     by_row: BTreeMap<(&'static str, bool), Share>,
@@ -337,7 +339,7 @@ impl Tally {
             let [whole, stream] = share.percent();
             let _ = writeln!(out, "bundle {name}: {whole:.2} {stream:.2} of {}", share.runs);
         }
-        for (what, share) in [("rows with a view", self.seen), ("all rows", self.every)] {
+        for (what, share) in [("rows that count", self.seen), ("all rows", self.every)] {
             let [whole, stream] = share.percent();
             let _ = writeln!(out, "{what}: {whole:.2} {stream:.2} of {}", share.runs);
         }

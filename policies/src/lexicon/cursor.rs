@@ -111,8 +111,7 @@ impl Cursor {
                 return Some(root);
             };
             let (two, more) = character(rest);
-            let third = rest.get(more..).filter(|rest| !rest.is_empty());
-            if lexicon.trie.may_begin(one, two, third.map(|rest| character(rest).0)) {
+            if lexicon.trie.may_begin(one, Letters(bytes.get(second..).unwrap_or_default())) {
                 match lexicon.trie.jump(one, two) {
                     Jump::To(node) => {
                         let seen = base.saturating_add(second).saturating_add(more);
@@ -172,6 +171,23 @@ fn character(bytes: &[u8]) -> (char, usize) {
         _ => (0, 1),
     };
     (letter(char::from_u32(number).unwrap_or('\0')), length)
+}
+
+/// The letters of a text.
+struct Letters<'t>(&'t [u8]);
+
+impl Iterator for Letters<'_> {
+    type Item = char;
+
+    #[inline]
+    fn next(&mut self) -> Option<char> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (letter, length) = character(self.0);
+        self.0 = self.0.get(length..).unwrap_or_default();
+        Some(letter)
+    }
 }
 
 #[inline]

@@ -77,22 +77,85 @@ const LETTERS: &[char] = &[
     '毒', '品', '枪', '支', 'ж', '한',
 ];
 
+/// Where terms of one letter are among them nothing is passed over at a start,
+/// so each length is the shortest once.
 #[test]
 fn five_thousand_terms_are_found_as_by_looking() {
-    let mut dice = Dice(7);
-    let terms: Vec<Term> =
-        (0..5000).map(|_| Term::parse(&dice.text(LETTERS, 6)).unwrap()).collect();
+    for (shortest, least) in [(1, 1000), (2, 100), (3, 10), (4, 0)] {
+        let mut dice = Dice(7);
+        let terms: Vec<Term> = (0..5000)
+            .map(|_| dice.text(LETTERS, 8))
+            .filter(|text| text.chars().count() >= shortest)
+            .map(|text| Term::parse(&text).unwrap())
+            .collect();
+        let lexicon = Lexicon::new([(0, true, terms.as_slice())]).unwrap();
+        let mut found = 0;
+        for number in 0..200 {
+            let mut text = dice.text(LETTERS, 60);
+            // Long terms are not met by chance.
+            text.push_str(terms[number * 7].as_str());
+            text.push_str(&dice.text(LETTERS, 6));
+            let expected = plainly(&terms, &text);
+            assert_eq!(scan(&lexicon, &[&text]), expected, "{text}");
+            let letters: Vec<&str> = text.split_inclusive(|_| true).collect();
+            assert_eq!(scan(&lexicon, &letters), expected, "{text} by letters");
+            found += expected.len();
+        }
+        assert!(found > least + 30, "{found} found: the test looks for something");
+    }
+}
+
+/// White space: a space of a term is one to four characters of it in the text.
+#[test]
+fn terms_with_spaces_are_found_as_by_looking() {
+    let mut dice = Dice(11);
+    let letters: Vec<char> = "ab c 赌博".chars().collect();
+    let terms: Vec<Term> = (0..400)
+        .filter_map(|_| Term::parse(&dice.text(&letters, 16)).ok())
+        .filter(|term| term.as_str().chars().count() > 3)
+        .collect();
     let lexicon = Lexicon::new([(0, true, terms.as_slice())]).unwrap();
+    let text: Vec<char> = "abc  \n\t 赌博".chars().collect();
     let mut found = 0;
-    for _ in 0..200 {
-        let text = dice.text(LETTERS, 60);
-        let expected = plainly(&terms, &text);
-        assert_eq!(scan(&lexicon, &[&text]), expected, "{text}");
-        let letters: Vec<&str> = text.split_inclusive(|_| true).collect();
-        assert_eq!(scan(&lexicon, &letters), expected, "{text} by letters");
+    for _ in 0..1000 {
+        let spread = terms[dice.below(terms.len())].as_str().replace(' ', " \n ");
+        let text = format!("{}{spread}{}", dice.text(&text, 60), dice.text(&text, 10));
+        let mut expected = BTreeSet::new();
+        for (start, _) in text.char_indices() {
+            expected.extend(terms.iter().filter_map(|term| {
+                let end = start + spaced(term.as_str(), &text[start..])?;
+                let edge = |inside: Option<char>, outside: Option<char>| {
+                    let word = |c: char| c.is_ascii_alphanumeric();
+                    inside.is_some_and(word) && outside.is_some_and(word)
+                };
+                let cut = edge(text[start..].chars().next(), text[..start].chars().last())
+                    || edge(text[..end].chars().last(), text[end..].chars().next());
+                (!cut).then_some((start, end))
+            }));
+        }
+        assert_eq!(scan(&lexicon, &[&text]), expected, "{text:?}");
+        let pieces: Vec<&str> = text.split_inclusive(|_| true).collect();
+        assert_eq!(scan(&lexicon, &pieces), expected, "{text:?} by letters");
         found += expected.len();
     }
     assert!(found > 1000, "{found} found: the test looks for something");
+}
+
+/// How much of a text a term is, if it begins there.
+fn spaced(term: &str, text: &str) -> Option<usize> {
+    let mut rest = text;
+    for letter in term.chars() {
+        if letter == ' ' {
+            let end = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
+            if !(1..=4).contains(&end) {
+                return None;
+            }
+            rest = &rest[end..];
+        } else {
+            rest = rest.strip_prefix(letter)?;
+        }
+    }
+    Some(text.len() - rest.len())
 }
 
 #[test]
@@ -114,8 +177,10 @@ fn each_list_has_its_own_findings() {
 /// Terms that are too short for decoded text neither match nor hold there.
 #[test]
 fn decoded_text_is_looked_at_with_long_terms_alone() {
-    let terms: Vec<Term> =
-        ["赌博", "赌博网站", "abcdefgh"].iter().map(|term| Term::parse(term).unwrap()).collect();
+    let terms: Vec<Term> = ["赌博", "赌博网站", "abcdefgh", "毒品"]
+        .iter()
+        .map(|term| Term::parse(term).unwrap())
+        .collect();
     let lexicon = Lexicon::new([(0, true, terms.as_slice())]).unwrap();
     assert_eq!(lexicon.shortest_decoded(), Some(8));
     for (text, held, ended) in [
@@ -123,6 +188,7 @@ fn decoded_text_is_looked_at_with_long_terms_alone() {
         ("赌博网站", 12, vec![(0, 12)]),
         ("赌博网", 0, vec![]),
         ("x", 1, vec![]),
+        ("毒", 3, vec![]),
     ] {
         let (mut view, mut cursor) = (ViewBuf::default(), Cursor::default());
         view.push(text.as_bytes(), At::Same(0));

@@ -37,12 +37,9 @@ pub(super) struct Trie {
     owners: Vec<Box<[Owner]>>,
     /// The nodes that two letters lead to.
     pairs: HashMap<(char, char), u32, Mix>,
-    /// Two letters that a term begins with, or is; three, where it has more.
-    /// Bits: they pass over almost every start of ordinary text without
-    /// touching the tree.
-    begin: Filter,
-    whole: Filter,
-    longer: Filter,
+    /// How terms begin, by the number of letters: passes over almost every start
+    /// of ordinary text without touching the tree.
+    beginnings: [Beginnings; LETTERS.len()],
     /// Letters that are a term by themselves.
     alone: HashSet<char, Mix>,
     /// The ASCII characters, in either case, that a term begins with.
@@ -82,15 +79,13 @@ impl Trie {
             nodes: vec![Node { letter: '\0', first: 0, children: 0, end: 0 }],
             owners: owners.sets,
             pairs: HashMap::default(),
-            begin: Filter::new(0),
-            whole: Filter::new(0),
-            longer: Filter::new(0),
+            beginnings: LETTERS.map(|letters| Beginnings::new(letters, &keys)),
             alone: HashSet::default(),
             ascii: [false; 128],
         };
         trie.grow(&keys)?;
         trie.mark_decoded();
-        trie.index(&keys);
+        trie.index();
         Ok(trie)
     }
 
@@ -149,7 +144,7 @@ impl Trie {
     }
 
     /// Fills what is asked at each start of a text.
-    fn index(&mut self, keys: &[(&str, u32)]) {
+    fn index(&mut self) {
         let Some(root) = self.nodes.first().copied() else { return };
         let mut pairs = Vec::new();
         for node in self.children(&root) {
@@ -169,26 +164,9 @@ impl Trie {
                 *flag = true;
             }
         }
-        self.begin = Filter::new(pairs.len());
-        self.whole = Filter::new(pairs.len());
-        self.longer = Filter::new(keys.len());
         self.pairs = pairs.into_iter().collect();
-        for (term, _) in keys {
-            let mut letters = term.chars();
-            match (letters.next(), letters.next(), letters.next()) {
-                (Some(one), None, _) => {
-                    self.alone.insert(one);
-                }
-                (Some(one), Some(two), three) => {
-                    self.begin.add(two_letters(one, two));
-                    match three {
-                        Some(three) => self.longer.add(three_letters(one, two, three)),
-                        None => self.whole.add(two_letters(one, two)),
-                    }
-                }
-                (None, ..) => {}
-            }
-        }
+        let alone = self.children(&root).iter().filter(|node| node.end & !DECODED_BELOW != 0);
+        self.alone = alone.map(|node| node.letter).collect();
     }
 
     fn node(&self, at: At) -> Option<&Node> {
@@ -214,17 +192,34 @@ impl Trie {
         self.ascii.get(usize::from(byte)).copied().unwrap_or(false)
     }
 
-    /// Whether a term may begin with these letters, or is the first or the
-    /// first two; `None` where the third is not known.
+    /// Whether a term may begin as these letters do.
     #[inline]
-    pub(super) fn may_begin(&self, one: char, two: char, three: Option<char>) -> bool {
-        let pair = two_letters(one, two);
-        let longer = |three| {
-            // More white space may stand for one space.
-            two == ' ' || self.longer.has(three_letters(one, two, three))
-        };
-        (self.begin.has(pair) && (three.is_none_or(longer) || self.whole.has(pair)))
-            || (!self.alone.is_empty() && self.alone.contains(&one))
+    pub(super) fn may_begin(&self, first: char, rest: impl Iterator<Item = char>) -> bool {
+        if !self.alone.is_empty() && self.alone.contains(&first) {
+            return true;
+        }
+        let mut letters = std::iter::once(first).chain(rest);
+        let (mut hash, mut count, mut spaces) = (0, 0, 0u8);
+        for beginnings in &self.beginnings {
+            while count < beginnings.letters {
+                let Some(letter) = letters.next() else { return true };
+                spaces = if letter == ' ' { spaces.saturating_add(1) } else { 0 };
+                if spaces > SPACES {
+                    return true;
+                }
+                // More of them stand for the one that was counted.
+                if spaces <= 1 {
+                    (hash, count) = (with(hash, letter), count.saturating_add(1));
+                }
+            }
+            if !beginnings.longer.has(hash) {
+                return beginnings.ends.has(hash);
+            }
+            if beginnings.ends.has(hash) {
+                return true;
+            }
+        }
+        true
     }
 
     /// Where two letters lead, unless the first is a term by itself, which has
@@ -290,9 +285,10 @@ impl Trie {
             of(self.pairs.capacity(), 13),
             of(self.alone.capacity(), 5),
             self.owners.iter().fold(0, |sum, set| sum.saturating_add(of(set.len(), 8))),
-            [&self.begin, &self.whole, &self.longer]
-                .into_iter()
-                .fold(0, |sum, filter| sum.saturating_add(of(filter.words.len(), 8))),
+            self.beginnings.iter().fold(0, |sum, one| {
+                sum.saturating_add(of(one.longer.words.len(), 8))
+                    .saturating_add(of(one.ends.words.len(), 8))
+            }),
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
@@ -303,6 +299,50 @@ impl std::fmt::Debug for Trie {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Trie").field("nodes", &self.nodes.len()).finish_non_exhaustive()
     }
+}
+
+/// The first so many letters of terms.
+#[derive(Debug)]
+struct Beginnings {
+    letters: usize,
+    /// Of terms that have as many letters as the next step asks for, or more.
+    longer: Filter,
+    /// Of terms that end before the next step.
+    ends: Filter,
+}
+
+impl Beginnings {
+    fn new(letters: usize, keys: &[(&str, u32)]) -> Beginnings {
+        let mut found = [HashSet::<u64, Mix>::default(), HashSet::default()];
+        let next = LETTERS.into_iter().find(|more| *more > letters).unwrap_or(letters);
+        for (term, _) in keys {
+            let (mut hash, mut count) = (0, 0usize);
+            for letter in term.chars().take(next) {
+                if count < letters {
+                    hash = with(hash, letter);
+                }
+                count = count.saturating_add(1);
+            }
+            let [longer, ends] = &mut found;
+            if count >= next {
+                longer.insert(hash);
+            } else if count >= letters {
+                ends.insert(hash);
+            }
+        }
+        let [longer, ends] = found.map(|hashes| {
+            let mut filter = Filter::new(hashes.len());
+            hashes.into_iter().for_each(|hash| filter.add(hash));
+            filter
+        });
+        Beginnings { letters, longer, ends }
+    }
+}
+
+/// Letters, and one more.
+#[inline]
+fn with(letters: u64, letter: char) -> u64 {
+    mix(letters.rotate_left(23) ^ u64::from(u32::from(letter)))
 }
 
 /// A set that may say yes to a few that are not in it: a bit for each, among
@@ -323,7 +363,7 @@ impl Filter {
 
     #[inline]
     fn place(&self, letters: u64) -> (usize, u64) {
-        let place = mix(letters) >> self.shift;
+        let place = letters >> self.shift;
         (usize::try_from(place >> 6).unwrap_or(usize::MAX), 1 << (place & 63))
     }
 
@@ -339,16 +379,6 @@ impl Filter {
         let (word, bit) = self.place(letters);
         self.words.get(word).is_some_and(|word| word & bit != 0)
     }
-}
-
-#[inline]
-fn two_letters(one: char, two: char) -> u64 {
-    u64::from(u32::from(one)) << 21 | u64::from(u32::from(two))
-}
-
-#[inline]
-fn three_letters(one: char, two: char, three: char) -> u64 {
-    two_letters(one, two) << 21 | u64::from(u32::from(three))
 }
 
 /// What two letters say of a walk.
@@ -383,8 +413,8 @@ impl Owners {
     }
 }
 
-/// Three letters are 63 bits, and one multiplication spreads them well enough:
-/// the operator wrote the terms, so nobody crafts collisions.
+/// One multiplication spreads letters well enough: the operator wrote the terms,
+/// so nobody crafts collisions.
 type Mix = BuildHasherDefault<Mixer>;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -416,5 +446,9 @@ const DECODED_BELOW: u32 = 1 << 31;
 pub(super) const SPACES: u8 = 4;
 /// So many children are looked through rather than searched.
 const FEW: usize = 8;
+/// The letters after which a beginning is looked up. The longer ones are for
+/// languages with spaces: every second word begins some term, few twelve letters
+/// do.
+const LETTERS: [usize; 4] = [2, 3, 6, 12];
 const FILTER_BITS: usize = 16;
 const FILTER_BITS_MAX: usize = 1 << 22;

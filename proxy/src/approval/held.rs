@@ -99,7 +99,7 @@ impl Held {
         let (mut calls, _) = self.desk.fresh();
         let state = calls.get(&self.id).map(|call| call.state.clone());
         let why = match state {
-            Some(State::Allowed(key)) if approvers.iter().any(|known| known.key == key) => None,
+            Some(State::Allowed(key)) if approvers.iter().any(|known| known.key == *key) => None,
             Some(State::Allowed(_)) => Some(Why::Withdrawn),
             Some(State::Denied) => Some(Why::Denied),
             Some(State::Pending | State::Deciding) => Some(Why::Waiting),

@@ -164,7 +164,8 @@ async fn a_call_that_is_made_again_finds_its_decision() {
 
 #[tokio::test]
 async fn leave_is_for_the_same_call_only() {
-    let changes: [(&str, fn(&mut Ask)); 8] = [
+    type Change = (&'static str, fn(&mut Ask));
+    let changes: [Change; 8] = [
         ("arguments", |ask| ask.arguments.0.push(' ')),
         ("tool", |ask| ask.tool.push('s')),
         ("definition", |ask| ask.definition = Some(Digest::of(b"pay more"))),

@@ -52,7 +52,9 @@ impl List {
 
 fn policy(says: &Determining, text: &str) -> Value {
     let mut value = json!(says);
-    value["text"] = json!(text);
+    if let Value::Object(fields) = &mut value {
+        fields.insert("text".to_owned(), json!(text));
+    }
     value
 }
 
