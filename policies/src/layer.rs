@@ -35,6 +35,8 @@ pub(crate) struct Layer {
     folded: Scanner,
     /// Characters removed in a row.
     removed: u32,
+    /// Of those, the last ones that the rewritings did not see either.
+    unread: u32,
     branches: Vec<Branch>,
     runs: Vec<BitRun>,
 }
@@ -109,6 +111,7 @@ impl Layer {
             raw: None,
             folded: Scanner::default(),
             removed: 0,
+            unread: 0,
             branches: Vec::new(),
             runs: Vec::new(),
         }
@@ -187,7 +190,7 @@ impl Layer {
         if text.is_empty() {
             return;
         }
-        self.removed = 0;
+        (self.removed, self.unread) = (0, 0);
         for branch in &mut self.branches {
             if branch.layer.is_some() {
                 branch.feed_text(cx, text, start);
@@ -207,7 +210,7 @@ impl Layer {
             self.feed_folded(cx, c, at);
             return;
         }
-        self.removed = 0;
+        (self.removed, self.unread) = (0, 0);
         self.look_deeper(cx, c, at, false);
         let mut buffer = [0; 4];
         self.push(c.encode_utf8(&mut buffer).as_bytes(), at);
@@ -236,13 +239,19 @@ impl Layer {
             // Tags and selectors show nothing and carry what they carry.
             self.look_deeper(cx, c, at, true);
             self.removed = self.removed.saturating_add(1);
+            // To what reads tags they are a text, without gaps.
+            self.unread = if Unescape::begins(c) { 0 } else { self.unread.saturating_add(1) };
+            if self.unread >= limits::REMOVED_RUN {
+                self.unread = 0;
+                self.feed_branches(cx, ' ', at);
+            }
             if self.removed >= limits::REMOVED_RUN {
                 self.removed = 0;
-                self.look_deeper(cx, ' ', at, false);
+                self.feed_runs_char(cx, ' ', at, false);
                 self.folded.push(b" ", at);
             }
         } else {
-            self.removed = 0;
+            (self.removed, self.unread) = (0, 0);
             for part in std::str::from_utf8(&folded).unwrap_or_default().chars() {
                 self.look_deeper(cx, part, at, false);
             }
@@ -268,6 +277,10 @@ impl Layer {
             self.fork_where(cx, |rewrite| rewrite.concerns_char(c));
             self.feed_branches(cx, c, at);
         }
+        self.feed_runs_char(cx, c, at, gone);
+    }
+
+    fn feed_runs_char(&mut self, cx: &mut Context<'_>, c: char, at: At, gone: bool) {
         let (start, end) = (at.start(), at.end(c));
         for run in &mut self.runs {
             if !gone || run.code() == Code::Selectors {
@@ -320,6 +333,7 @@ impl Layer {
         layer.floor = self.floor;
         layer.folded = self.folded.fork();
         layer.removed = self.removed;
+        layer.unread = self.unread;
         layer.branch_out(engine);
         // What has begun here has begun there, and stands where it stands.
         for (deep, branch) in layer.branches.iter_mut().zip(&self.branches) {

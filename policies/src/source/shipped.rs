@@ -82,7 +82,11 @@ fn all_bundles_can_be_imported_together() {
         .map(|name| Source::builtin(name).unwrap())
         .map(|source| {
             let texts = source.folder("policies", ".cedar");
-            texts.map(|(_, bytes)| memchr::memmem::find_iter(bytes, b"@id(").count()).sum::<usize>()
+            // At the beginning of a line: a comment may show how one is written.
+            let written = |bytes: &[u8]| {
+                bytes.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"@id(")).count()
+            };
+            texts.map(|(_, bytes)| written(bytes)).sum::<usize>()
         })
         .sum();
     assert_eq!(all.policy_count(), written);

@@ -377,7 +377,7 @@ proptest! {
                 COUNTS.with(|counts| {
                     for what in ["with an error", "allowed", "denied", "some policy"] {
                         let seen = counts.borrow().get(what).copied().unwrap_or_default();
-                        prop_assert!(seen > 100, "{} only {} times", what, seen);
+                        prop_assert!(seen > 20, "{} only {} times", what, seen);
                     }
                     Ok(())
                 })?;
