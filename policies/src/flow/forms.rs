@@ -2,7 +2,9 @@
 //! with its encoded runs decoded; and the letters that are left of a form when
 //! all that a copyist may change is taken away.
 
-use crate::{fold::fold, limits, rewrite::Plain, unescape::Unescape, viewbuf::At};
+use crate::{
+    bitrun::Code as Alphabet, fold::fold, limits, rewrite::Plain, unescape::Unescape, viewbuf::At,
+};
 
 /// The readings of one text.
 #[derive(Debug)]
@@ -112,38 +114,13 @@ struct Code {
     value: fn(u8) -> Option<u8>,
 }
 
-const BASE64: Code = Code {
-    bits: 6,
-    period: 4,
-    value: |byte| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
-    },
-};
+const BASE64: Code = Code { bits: 6, period: 4, value: |byte| Alphabet::Base64.value(byte) };
 const BASE32: Code = Code {
     bits: 5,
     period: 8,
-    value: |byte| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a'),
-        b'2'..=b'7' => Some(byte - b'2' + 26),
-        _ => None,
-    },
+    value: |byte| Alphabet::Base32.value(byte).or_else(|| Alphabet::Base32Lower.value(byte)),
 };
-const HEX: Code = Code {
-    bits: 4,
-    period: 2,
-    value: |byte| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    },
-};
+const HEX: Code = Code { bits: 4, period: 2, value: |byte| Alphabet::Hex.value(byte) };
 
 impl Code {
     /// Gives what the runs of the code decode to, where that can be read. A

@@ -438,6 +438,25 @@ fn a_channel_without_detectors_holds_nothing() {
     assert_eq!(hold.finish(), Cleared { upto: 4, ..Cleared::default() });
 }
 
+/// The text in pieces, cut at those of the places (modulo its length) that are
+/// between characters.
+fn cut_at(text: &str, cuts: Vec<usize>) -> Vec<&str> {
+    let mut places: Vec<usize> = cuts
+        .into_iter()
+        .map(|cut| cut % (text.len() + 1))
+        .filter(|at| text.is_char_boundary(*at))
+        .collect();
+    places.sort_unstable();
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    for place in places {
+        pieces.push(&text[from..place]);
+        from = place;
+    }
+    pieces.push(&text[from..]);
+    pieces
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
@@ -460,16 +479,7 @@ proptest! {
         thread_local!(static ENGINE: Arc<Engine> = engine(LIFELIKE));
         let engine = ENGINE.with(Arc::clone);
         let text: String = parts.concat();
-        let mut places: Vec<usize> =
-            cuts.into_iter().map(|cut| cut % (text.len() + 1)).filter(|at| text.is_char_boundary(*at)).collect();
-        places.sort_unstable();
-        let mut pieces = Vec::new();
-        let mut from = 0;
-        for place in places {
-            pieces.push(&text[from..place]);
-            from = place;
-        }
-        pieces.push(&text[from..]);
+        let pieces = cut_at(&text, cuts);
         let whole = screen(&engine, &text, 0);
         let (findings, skips) = stream(&engine, &pieces);
         prop_assert_eq!(findings, whole.findings);

@@ -425,16 +425,7 @@ proptest! {
         ]));
         let engine = ENGINE.with(Arc::clone);
         let text: String = parts.concat();
-        let mut places: Vec<usize> =
-            cuts.into_iter().map(|cut| cut % (text.len() + 1)).filter(|at| text.is_char_boundary(*at)).collect();
-        places.sort_unstable();
-        let mut pieces = Vec::new();
-        let mut from = 0;
-        for place in places {
-            pieces.push(&text[from..place]);
-            from = place;
-        }
-        pieces.push(&text[from..]);
+        let pieces = cut_at(&text, cuts);
         let whole = screen(&engine, &text, 0);
         let (findings, skips) = stream(&engine, &pieces);
         prop_assert_eq!(findings, whole.findings);
