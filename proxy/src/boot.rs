@@ -42,7 +42,7 @@ pub(crate) enum BootFault {
     #[error("the bundle does not compile\n\n{}", .0.report())]
     Bundle(troth_policies::Diagnostics),
     /// A directory without a bundle.
-    #[error("`{path}` is not a bundle: it has no `bundle.toml`")]
+    #[error("{}", not_a_bundle(path))]
     NotABundle {
         /// The directory.
         path: String,
@@ -118,6 +118,15 @@ pub(crate) enum BootFault {
     /// The process cannot be set up.
     #[error("cannot set up the process: {0}")]
     Process(String),
+}
+
+/// A name that is nearly right is told which names there are.
+fn not_a_bundle(path: &str) -> String {
+    if !path.starts_with("builtin:") {
+        return format!("`{path}` is not a bundle: it has no `bundle.toml`");
+    }
+    let shipped: Vec<String> = Source::builtins().map(|name| format!("`{name}`")).collect();
+    format!("no bundle `{path}` ships; these do: {}", shipped.join(", "))
 }
 
 /// Reads the configuration at `path`.
