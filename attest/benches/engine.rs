@@ -5,15 +5,20 @@
 //! with a thread for each producer is beside it, since there a group costs 64
 //! switches of context, which on few cores is more than a fast disk's sync.
 //!
+//! The loop has nobody to wake. What any log can reach whose producers wait is
+//! between: a queue that appends what it was given, syncs and answers, with no
+//! hash, signature, tile or rule.
+//!
 //! `cargo bench -p troth-attest` prints both, side by side; wall time on a
 //! shared machine is never asserted.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use troth_attest::{
     Boot, Commitment, Config, ConfigInForce, ConfigOf, DirectorySource, Intent, Log, LogConfig,
     Outcome, Record, RecordVerdict, Sealed, Signer, SystemClock, TrustPolicy, VerifyOptions,
@@ -45,16 +50,26 @@ fn run(directory: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
     // The loop before and after each run of the engine, so that a neighbour who
     // is noisy for a while hurts both.
     let (mut rates, mut waits, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    let mut of_queue = Vec::new();
     let mut before = bare(&directory.join("bare"), 64, 400, Duration::from_secs(3))?;
     for round in 0..5 {
         let path = directory.join(format!("64-{round}"));
         let run = engine(&path, 64, Duration::from_secs(3), As::Tasks)?;
+        let queue = queue(&directory.join("queue"), 64, run.bytes, Duration::from_secs(3))?;
         let after = bare(&directory.join("bare"), 64, run.bytes, Duration::from_secs(3))?;
         let bare_rate = f64::midpoint(before.0, after.0);
         let bare_wait = f64::midpoint(before.1.as_secs_f64(), after.1.as_secs_f64());
         rates.push(run.rate / bare_rate);
         waits.push(run.wait(50).as_secs_f64() / bare_wait);
-        rows.push(format!("{} | {bare_rate:.0} | {:.0} µs |", run.row(64), bare_wait * 1e6));
+        of_queue.push(run.rate / queue.rate);
+        rows.push(format!(
+            "{} | {bare_rate:.0} | {:.0} µs | {:.0} | {:.0} | {:?} |",
+            run.row(64),
+            bare_wait * 1e6,
+            queue.rate,
+            queue.group,
+            queue.wait(50),
+        ));
         before = after;
         if round == 4 {
             audit(&path, &mut out)?;
@@ -62,28 +77,32 @@ fn run(directory: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
     }
     writeln!(
         out,
-        "\nthe bare loop appends 64 records of the same size and calls fdatasync, once a group\n\n\
-         | producers | records/s | bytes each | a group | median wait | 99% wait | bare loop: records/s | bare loop: median sync |\n\
-         |---|---|---|---|---|---|---|---|"
+        "\nthe bare loop appends 64 records of the same size and calls fdatasync, once a group; the bare queue\n\
+         appends what the same producers give it, syncs and answers, and does nothing else\n\n\
+         | producers | records/s | bytes each | a group | median wait | 99% wait \
+         | bare loop: records/s | bare loop: median sync \
+         | bare queue: records/s | bare queue: a group | bare queue: median wait |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|"
     )?;
     for row in rows {
         writeln!(out, "{row}")?;
     }
-    rates.sort_by(f64::total_cmp);
-    waits.sort_by(f64::total_cmp);
-    let median = |of: &[f64]| of.get(of.len() / 2).copied().unwrap_or_default();
     writeln!(
         out,
-        "\nof five rounds: {:.2} of the loop's rate (from {:.2} to {:.2}), median wait {:.2} of the \
-         loop's sync (from {:.2} to {:.2})",
-        median(&rates),
-        rates.first().copied().unwrap_or_default(),
-        rates.last().copied().unwrap_or_default(),
-        median(&waits),
-        waits.first().copied().unwrap_or_default(),
-        waits.last().copied().unwrap_or_default(),
+        "\nof five rounds: {} of the loop's rate, {} of the queue's; median wait {} of the loop's sync",
+        spread(rates),
+        spread(of_queue),
+        spread(waits),
     )?;
     Ok(())
+}
+
+/// The median, and from what to what.
+fn spread(mut ratios: Vec<f64>) -> String {
+    ratios.sort_by(f64::total_cmp);
+    let at = |place: usize| ratios.get(place).copied().unwrap_or_default();
+    let last = ratios.len().saturating_sub(1);
+    format!("{:.2} (from {:.2} to {:.2})", at(last / 2), at(0), at(last))
 }
 
 /// What was written holds.
@@ -312,4 +331,81 @@ fn bare(
     let rate = groups * f64::from(group) / start.elapsed().as_secs_f64();
     waits.sort_unstable();
     Ok((rate, waits.get(waits.len() / 2).copied().unwrap_or_default()))
+}
+
+/// What waits for its sync: its bytes, and whom to tell its group's number.
+type Waiting = (Vec<u8>, oneshot::Sender<u64>);
+
+/// The least that a log with producers who wait must do: a queue of records
+/// that one thread appends as a group and syncs.
+fn queue(path: &std::path::Path, producers: u64, bytes: usize, span: Duration) -> io::Result<Run> {
+    let mut file = File::create(path)?;
+    let queue = Arc::new((Mutex::new((Vec::<Waiting>::new(), false)), Condvar::new()));
+    let writer = std::thread::spawn({
+        let queue = Arc::clone(&queue);
+        move || -> io::Result<u64> {
+            let (mut group, mut frame) = (0, Vec::new());
+            loop {
+                let mut waiting = queue.0.lock().unwrap_or_else(PoisonError::into_inner);
+                while waiting.0.is_empty() && !waiting.1 {
+                    waiting = queue.1.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                }
+                let records = std::mem::take(&mut waiting.0);
+                drop(waiting);
+                if records.is_empty() {
+                    return Ok(group);
+                }
+                frame.clear();
+                for (record, _) in &records {
+                    frame.extend_from_slice(record);
+                }
+                file.write_all(&frame)?;
+                file.sync_data()?;
+                group += 1;
+                for (_, told) in records {
+                    let _ = told.send(group);
+                }
+            }
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    let start = now();
+    let tasks: Vec<_> = (0..producers)
+        .map(|_| {
+            let queue = Arc::clone(&queue);
+            runtime.spawn(async move {
+                let mut waits = Vec::new();
+                while start.elapsed() < span {
+                    let before = now();
+                    let (told, done) = oneshot::channel();
+                    let record = vec![b'x'; bytes];
+                    {
+                        let mut waiting = queue.0.lock().unwrap_or_else(PoisonError::into_inner);
+                        waiting.0.push((record, told));
+                    }
+                    queue.1.notify_one();
+                    if done.await.is_err() {
+                        break;
+                    }
+                    waits.push(before.elapsed());
+                }
+                waits
+            })
+        })
+        .collect();
+    let mut waits = runtime.block_on(async {
+        let mut waits = Vec::new();
+        for task in tasks {
+            waits.extend(task.await.unwrap_or_default());
+        }
+        waits
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    queue.0.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+    queue.1.notify_one();
+    let groups = writer.join().unwrap_or(Ok(0))?;
+    waits.sort_unstable();
+    let count = f64::from(u32::try_from(waits.len()).unwrap_or(u32::MAX));
+    let groups = f64::from(u32::try_from(groups).unwrap_or(u32::MAX)).max(1.0);
+    Ok(Run { rate: count / seconds, bytes, group: count / groups, waits })
 }

@@ -89,8 +89,12 @@ impl Segment {
     fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         self.file.append(frame)?;
         self.bytes = self.bytes.saturating_add(u64::try_from(frame.len()).unwrap_or(u64::MAX));
-        if self.bytes > self.reserved {
-            // In the same sync as the frame, which has a length to write anyway.
+        Ok(())
+    }
+
+    /// Makes room ahead where frames have come near its end.
+    fn make_room(&mut self) -> io::Result<()> {
+        if self.bytes.saturating_add(ROOM / 8) > self.reserved {
             self.file.reserve(ROOM)?;
             self.reserved = self.bytes.saturating_add(ROOM);
         }
@@ -109,13 +113,16 @@ pub(super) struct Sequencer {
     shared: Arc<Shared>,
     state: State,
     segment: Segment,
+    /// How many waited when the last group was answered: its own, and who came
+    /// during its sync. About as many will be there for the next one.
+    crowd: usize,
 }
 
 type Waiter = oneshot::Sender<Result<Sealed, AppendError>>;
 
 impl Sequencer {
     pub(super) fn new(shared: Arc<Shared>, state: State, segment: Segment) -> Self {
-        Self { shared, state, segment }
+        Self { shared, state, segment, crowd: 0 }
     }
 
     /// Runs until the log is closed, dropped or has failed.
@@ -124,7 +131,7 @@ impl Sequencer {
         let _ended = Ended(Arc::clone(&self.shared));
         loop {
             let (jobs, phase) = shared.next_jobs();
-            if self.commit(Arrivals::open(jobs)).is_err() || phase == Phase::Failed {
+            if self.commit(Arrivals::open(jobs, self.crowd)).is_err() || phase == Phase::Failed {
                 break;
             }
             match phase {
@@ -254,10 +261,9 @@ impl Sequencer {
         };
         // The point of no return: from here on the records are in the log.
         self.state.link = frame.link();
-        self.remember(&frame, &leaves, &waiting);
-        for (index, (waiter, _)) in (first..).zip(waiting) {
-            answer(waiter, Ok(Sealed { index, size, time_micros: time }));
-        }
+        self.crowd = waiting.len().saturating_add(self.shared.waiting());
+        self.settle(&frame, &leaves, waiting, time);
+        self.segment.make_room().map_err(|fault| self.fail("write", &fault))?;
         if self.segment.bytes >= self.shared.segment_bytes {
             self.rotate().map_err(|fault| self.fail("write", &fault))?;
         }
@@ -296,19 +302,36 @@ impl Sequencer {
         disk::or_abort(self.shared.disk.as_ref(), "segment", self.segment.file.sync())
     }
 
-    fn remember(&mut self, frame: &Arc<Frame>, leaves: &[Hash], waiting: &[(Waiter, Subject)]) {
-        {
-            let mut exchanges = lock(&self.shared.exchanges);
-            for (index, (_, subject)) in (frame.first()..).zip(waiting) {
+    /// Answers whoever waits for a frame that is durable, and remembers it. In
+    /// this order, since those who were answered get ready for the next group
+    /// meanwhile; who of them asks about the log first waits for these locks.
+    fn settle(
+        &mut self,
+        frame: &Arc<Frame>,
+        leaves: &[Hash],
+        waiting: Vec<(Waiter, Subject)>,
+        time_micros: u64,
+    ) {
+        let size = frame.end();
+        self.shared.open.store(self.state.open.len(), Ordering::Relaxed);
+        let mut exchanges = lock(&self.shared.exchanges);
+        self.shared.write_tail(|tail| {
+            let subjects: Vec<Subject> = (frame.first()..)
+                .zip(waiting)
+                .map(|(index, (waiter, subject))| {
+                    answer(waiter, Ok(Sealed { index, size, time_micros }));
+                    subject
+                })
+                .collect();
+            tail.push(Arc::clone(frame), leaves);
+            for (index, subject) in (frame.first()..).zip(subjects) {
                 match subject {
-                    Subject::Intent(key) => exchanges.intent(*key, index),
-                    Subject::Outcome(key, intent) => exchanges.outcome(*key, *intent, index),
+                    Subject::Intent(key) => exchanges.intent(key, index),
+                    Subject::Outcome(key, intent) => exchanges.outcome(key, intent, index),
                     Subject::Call(..) | Subject::Other => {}
                 }
             }
-        }
-        self.shared.open.store(self.state.open.len(), Ordering::Relaxed);
-        self.shared.write_tail(|tail| tail.push(Arc::clone(frame), leaves));
+        });
     }
 
     /// Starts the next segment, durable with its name before anything is
@@ -344,19 +367,21 @@ impl Sequencer {
 #[derive(Debug)]
 struct Arrivals {
     waiting: std::vec::IntoIter<Job>,
-    /// How often the queue is still looked at. Bounded, so that a crowd that
-    /// never ends does not keep the first from its sync.
+    /// How many more are expected. Nobody waits for a crowd that never ends, and
+    /// a producer that is alone waits for nobody.
+    expected: usize,
+    /// How often the queue is looked at in vain before the group leaves.
     looks: u8,
 }
 
 impl Arrivals {
-    fn open(jobs: Vec<Job>) -> Self {
-        Self { waiting: jobs.into_iter(), looks: LOOKS }
+    fn open(jobs: Vec<Job>, crowd: usize) -> Self {
+        Self { waiting: jobs.into_iter(), expected: crowd, looks: LOOKS }
     }
 
     /// Nothing more is taken.
     fn closed(jobs: Vec<Job>) -> Self {
-        Self { waiting: jobs.into_iter(), looks: 0 }
+        Self { waiting: jobs.into_iter(), expected: 0, looks: 0 }
     }
 
     /// About as many bytes as the frame of these records will have: one that
@@ -370,15 +395,22 @@ impl Arrivals {
     fn next(&mut self, shared: &Shared) -> Option<Job> {
         loop {
             if let Some(job) = self.waiting.next() {
+                self.expected = self.expected.saturating_sub(1);
                 return Some(job);
             }
-            self.looks = self.looks.checked_sub(1)?;
+            if self.expected == 0 {
+                return None;
+            }
             self.waiting = shared.more_jobs().into_iter();
+            if self.waiting.as_slice().is_empty() {
+                self.looks = self.looks.checked_sub(1)?;
+                std::thread::yield_now();
+            }
         }
     }
 }
 
-const LOOKS: u8 = 4;
+const LOOKS: u8 = 32;
 /// Bytes that an entry has more in a frame: its time and its length.
 const PER_ENTRY: usize = 18;
 
