@@ -158,14 +158,19 @@ impl Reader {
     }
 }
 
-/// A segment's header that is short or lacks sectors was torn, unless a frame
-/// follows it, which was written after it was durable; any other was damaged.
+/// A segment's header that is short, ends in zeros or lacks sectors was torn,
+/// unless a frame follows it, which was written after it was durable; any other
+/// was damaged.
 fn torn_header<T>(
     bytes: &mut impl Bytes,
     header: &[u8],
     expected: usize,
 ) -> Result<Option<T>, ScanFault> {
     if header.len() < expected {
+        return Ok(None);
+    }
+    // Its length arrived before its bytes: from its last one on all are zero.
+    if zeros_follow(bytes, u64::try_from(expected.saturating_sub(1)).unwrap_or(u64::MAX))? {
         return Ok(None);
     }
     let rest = bytes.read_at(0, MAX_FRAME_BYTES)?;

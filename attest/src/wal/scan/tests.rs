@@ -81,6 +81,19 @@ fn a_short_last_frame_is_torn_at_every_length() {
     }
 }
 
+/// A file whose length arrived before its bytes.
+#[test]
+fn a_header_that_ends_in_zeros_is_torn_at_every_length() {
+    let whole = header().to_bytes();
+    for room in [0, 1, 4096] {
+        for arrived in 0..whole.len() {
+            let mut bytes = whole[..arrived].to_vec();
+            bytes.resize(whole.len() + room, 0);
+            assert_eq!(scan(&bytes), (0, "torn header"), "{arrived} bytes, {room} after");
+        }
+    }
+}
+
 #[test]
 fn every_changed_byte_is_damage() {
     let (bytes, last) = segment();
