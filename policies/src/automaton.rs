@@ -3,8 +3,13 @@
 //! Matching is by *starts*: from each position in order, an anchored scan with
 //! the byte before it as look-behind says which patterns match there and how
 //! far. That is what a stream's hold-back needs, and whole texts use the same
-//! code, so the two cannot disagree. Almost every scan dies on its first bytes
-//! or is skipped by a table of possible first two bytes.
+//! code, so the two cannot disagree. A table says which patterns can begin with
+//! the first two bytes; in long texts, passes over them say it for all starts
+//! at once (`passes`).
+//!
+//! Each pattern is scanned by itself: states of hundreds of patterns together
+//! are a new one for almost every word of a text, and each costs what thousands
+//! of steps do.
 //!
 //! The scan runs on `regex-automata`'s lazy DFA, whose states live in a cache
 //! that belongs to one call. What must survive a call (the one start that is
@@ -14,6 +19,9 @@
 //! it also stands for a match that is complete but not yet reported, and for a
 //! look-around that can no longer hold.
 
+mod beginnings;
+mod parts;
+mod passes;
 mod threads;
 mod viability;
 
@@ -25,26 +33,23 @@ use regex_automata::{
     nfa::thompson::{self, NFA, WhichCaptures},
     util::{
         pool::{Pool, PoolGuard},
-        primitives::StateID,
+        primitives::{PatternID, StateID},
         start,
     },
 };
 use regex_syntax::hir::Hir;
 
 pub(crate) use self::threads::Threads;
-use self::viability::{Side, Viability};
+use self::viability::Viability;
+use self::{beginnings::Beginnings, passes::Passes};
 use crate::limits;
 
 /// Patterns compiled together; a pattern's number is its place in the list.
 pub(crate) struct Automaton {
     dfa: DFA,
+    passes: Passes,
     viability: Viability,
-    /// Whether a match can begin with this byte.
-    first: Box<[bool; 256]>,
-    /// By whether a word character stands before: bit `b1` of row `b0` says
-    /// whether a match can begin with these two bytes (or be the first alone,
-    /// before the second).
-    pair: Box<[Rows; 2]>,
+    beginnings: Beginnings,
     scratch: Pool<Scratch, Create>,
 }
 
@@ -65,7 +70,10 @@ impl std::fmt::Debug for Automaton {
 #[derive(Debug)]
 pub(crate) struct Scratch {
     cache: Cache,
+    pub(crate) pass: passes::Pass,
     pub(crate) work: threads::Work,
+    /// A list to work with.
+    pub(crate) patterns: Vec<u32>,
 }
 
 /// How an anchored scan ended.
@@ -78,35 +86,34 @@ pub(crate) enum Scan {
 }
 
 impl Automaton {
-    /// Compiles the patterns.
+    /// Compiles the patterns; `squeezes` where some are spelled or in leet.
     ///
     /// # Errors
     /// Where they exceed the size limit.
-    pub(crate) fn new(patterns: &[&Hir], limit: usize) -> Result<Automaton, TooLarge> {
-        let config = thompson::Config::new()
-            .utf8(true)
-            .nfa_size_limit(Some(limit))
-            .which_captures(WhichCaptures::None);
-        let nfa = NFA::compiler()
-            .configure(config)
-            .build_many_from_hir(patterns)
-            .map_err(|_| TooLarge)?;
-        let dfa = DFA::builder()
-            .configure(
-                DFA::config()
-                    .match_kind(MatchKind::All)
-                    .cache_capacity(limits::CACHE_BYTES)
-                    .skip_cache_capacity_check(true)
-                    .minimum_cache_clear_count(None),
-            )
-            .build_from_nfa(nfa)
-            .map_err(|_| TooLarge)?;
+    pub(crate) fn new(
+        patterns: &[&Hir],
+        squeezes: bool,
+        limit: usize,
+    ) -> Result<Automaton, TooLarge> {
+        let dfa = lazy(patterns, limit)?;
+        let passes = Passes::new(patterns, squeezes, limit)?;
         let viability = Viability::new(dfa.get_nfa());
-        let (first, pair) = beginnings(dfa.get_nfa(), &viability);
-        let (cached, states) = (dfa.clone(), dfa.get_nfa().states().len());
-        let create =
-            move || Scratch { cache: cached.create_cache(), work: threads::Work::new(states) };
-        Ok(Automaton { dfa, viability, first, pair, scratch: Pool::new(Box::new(create)) })
+        let beginnings = Beginnings::new(dfa.get_nfa(), &viability);
+        let (cached, passed) = (dfa.clone(), passes.clone());
+        let states = dfa.get_nfa().states().len();
+        let create = move || Scratch {
+            cache: cached.create_cache(),
+            pass: passed.pass(),
+            work: threads::Work::new(states),
+            patterns: Vec::new(),
+        };
+        let scratch = Pool::new(Box::new(create) as Create);
+        Ok(Automaton { dfa, passes, viability, beginnings, scratch })
+    }
+
+    /// What there is to find where matches begin in a long text.
+    pub(crate) fn passes(&self) -> &Passes {
+        &self.passes
     }
 
     /// Memory to work with, for one call.
@@ -114,53 +121,63 @@ impl Automaton {
         self.scratch.get()
     }
 
-    /// Whether a match can begin with this byte.
+    /// The patterns that can begin with these bytes; with the first of them, where
+    /// the second is not known.
     #[inline]
-    pub(crate) fn begins(&self, byte: u8) -> bool {
-        self.first.get(usize::from(byte)).copied().unwrap_or(false)
+    pub(crate) fn beginning_with(
+        &self,
+        behind: Option<u8>,
+        first: u8,
+        second: Option<u8>,
+    ) -> &[u32] {
+        self.beginnings.of(behind, first, second)
     }
 
-    /// Whether a match can begin with these bytes.
+    /// Whether a pattern can begin at a place of a text that has ended.
     #[inline]
-    pub(crate) fn begins_with(&self, behind: Option<u8>, first: u8, second: u8) -> bool {
-        let [apart, within] = &*self.pair;
-        let rows = if behind.is_some_and(is_word) { within } else { apart };
-        rows.get(usize::from(first))
-            .and_then(|row| row.get(usize::from(second >> 6)))
-            .is_some_and(|word| (word >> (second & 63)) & 1 == 1)
+    pub(crate) fn begins(&self, pattern: u32, text: &[u8], at: usize) -> bool {
+        let Some(&first) = text.get(at) else { return false };
+        self.beginnings.begins(pattern, first) && {
+            let behind = at.checked_sub(1).and_then(|before| text.get(before)).copied();
+            let second = text.get(at.saturating_add(1)).copied();
+            self.beginnings.of(behind, first, second).binary_search(&pattern).is_ok()
+        }
     }
 
-    /// Reports every match that begins at `at`, as pattern and end.
+    /// Reports the ends of a pattern's matches that begin at `at`.
     ///
     /// A match is reported once the byte after it (or the end of input) is
     /// known, so that look-ahead is decided.
     pub(crate) fn scan(
         &self,
         scratch: &mut Scratch,
+        pattern: u32,
         text: &[u8],
         at: usize,
         ended: bool,
-        mut report: impl FnMut(u32, usize),
+        mut report: impl FnMut(usize),
     ) -> Scan {
-        match self.scan_lazily(scratch, text, at, ended, &mut report) {
+        match self.scan_lazily(scratch, pattern, text, at, ended, &mut report) {
             Some(scan) => scan,
             // The lazy DFA gave up. It is configured never to, but were that
             // to change, the slow way must say the same.
-            None => self.scan_slowly(scratch, text, at, ended, report),
+            None => self.scan_slowly(scratch, pattern, text, at, ended, report),
         }
     }
 
     fn scan_lazily(
         &self,
         scratch: &mut Scratch,
+        pattern: u32,
         text: &[u8],
         at: usize,
         ended: bool,
-        report: &mut impl FnMut(u32, usize),
+        report: &mut impl FnMut(usize),
     ) -> Option<Scan> {
         let (dfa, cache) = (&self.dfa, &mut scratch.cache);
         let behind = at.checked_sub(1).and_then(|before| text.get(before)).copied();
-        let config = start::Config::new().look_behind(behind).anchored(Anchored::Yes);
+        let pattern = PatternID::new(usize::try_from(pattern).ok()?).ok()?;
+        let config = start::Config::new().look_behind(behind).anchored(Anchored::Pattern(pattern));
         let mut state = dfa.start_state(cache, &config).ok()?;
         if state.is_dead() {
             return Some(Scan::Dead);
@@ -170,9 +187,7 @@ impl Automaton {
             state = dfa.next_state(cache, state, byte).ok()?;
             if state.is_tagged() {
                 if state.is_match() {
-                    (0..dfa.match_len(cache, state)).for_each(|number| {
-                        report(dfa.match_pattern(cache, state, number).as_u32(), index);
-                    });
+                    report(index);
                 } else if state.is_dead() {
                     return Some(Scan::Dead);
                 } else if state.is_quit() {
@@ -185,9 +200,7 @@ impl Automaton {
         }
         state = dfa.next_eoi_state(cache, state).ok()?;
         if state.is_match() {
-            (0..dfa.match_len(cache, state)).for_each(|number| {
-                report(dfa.match_pattern(cache, state, number).as_u32(), text.len());
-            });
+            report(text.len());
         }
         Some(Scan::Dead)
     }
@@ -195,28 +208,31 @@ impl Automaton {
     fn scan_slowly(
         &self,
         scratch: &mut Scratch,
+        pattern: u32,
         text: &[u8],
         at: usize,
         ended: bool,
-        mut report: impl FnMut(u32, usize),
+        mut report: impl FnMut(usize),
     ) -> Scan {
         let behind = at.checked_sub(1).and_then(|before| text.get(before)).copied();
-        let mut threads = self.threads(behind);
+        let mut threads = self.threads(&[pattern], behind);
         for (index, &byte) in text.iter().enumerate().skip(at) {
-            if !self.step(scratch, &mut threads, byte, |pattern| report(pattern, index)) {
+            if !self.step(scratch, &mut threads, byte, |_| report(index)) {
                 return Scan::Dead;
             }
         }
         if !ended {
             return Scan::Open;
         }
-        self.close(scratch, &threads, |pattern| report(pattern, text.len()));
+        self.close(scratch, &threads, |_| report(text.len()));
         Scan::Dead
     }
 
-    /// The threads of a match that has consumed nothing yet.
-    pub(crate) fn threads(&self, behind: Option<u8>) -> Threads {
-        Threads::new(self.dfa.get_nfa().start_anchored(), behind)
+    /// The threads of these patterns' matches that have consumed nothing yet.
+    pub(crate) fn threads(&self, patterns: &[u32], behind: Option<u8>) -> Threads {
+        let nfa = self.dfa.get_nfa();
+        let starts = patterns.iter().filter_map(|pattern| start_of(nfa, *pattern));
+        Threads::new(starts.collect(), behind)
     }
 
     /// Consumes a byte; false when no thread is left. Reports the patterns
@@ -249,8 +265,31 @@ impl Automaton {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.dfa.get_nfa().memory_usage().saturating_add(self.viability.memory_bytes())
+        let own = self.dfa.get_nfa().memory_usage().saturating_add(self.viability.memory_bytes());
+        own.saturating_add(self.passes.memory_bytes())
+            .saturating_add(self.beginnings.memory_bytes())
     }
+}
+
+/// The patterns as one lazy automaton.
+fn lazy(patterns: &[&Hir], limit: usize) -> Result<DFA, TooLarge> {
+    let config = thompson::Config::new()
+        .utf8(true)
+        .nfa_size_limit(Some(limit))
+        .which_captures(WhichCaptures::None);
+    let nfa =
+        NFA::compiler().configure(config).build_many_from_hir(patterns).map_err(|_| TooLarge)?;
+    DFA::builder()
+        .configure(
+            DFA::config()
+                .match_kind(MatchKind::All)
+                .starts_for_each_pattern(true)
+                .cache_capacity(limits::CACHE_BYTES)
+                .skip_cache_capacity_check(true)
+                .minimum_cache_clear_count(None),
+        )
+        .build_from_nfa(nfa)
+        .map_err(|_| TooLarge)
 }
 
 /// How much work this thread has done, for the tests that bound it: each byte
@@ -265,6 +304,14 @@ pub(crate) mod steps {
         TAKEN.with(|taken| taken.set(taken.get() + 1));
     }
 
+    #[inline]
+    pub(crate) fn take_many(steps: usize) {
+        #[cfg(test)]
+        TAKEN.with(|taken| taken.set(taken.get() + steps as u64));
+        #[cfg(not(test))]
+        let _ = steps;
+    }
+
     #[cfg(test)]
     pub(crate) fn taken() -> u64 {
         TAKEN.with(std::cell::Cell::get)
@@ -275,67 +322,9 @@ pub(crate) mod steps {
 #[derive(Debug)]
 pub(crate) struct TooLarge;
 
-/// For each first byte, the set of second ones.
-type Rows = [[u64; 4]; 256];
-
-type Beginnings = (Box<[bool; 256]>, Box<[Rows; 2]>);
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// The bytes, and the pairs of bytes, that a match can begin with, whatever
-/// stands before it. One step of the threads for each, at compile time.
-fn beginnings(nfa: &NFA, viability: &Viability) -> Beginnings {
-    let mut work = threads::Work::new(nfa.states().len());
-    let mut first = Box::new([false; 256]);
-    let mut pair = Box::new([[[0u64; 4]; 256]; 2]);
-    let classes = nfa.byte_classes();
-    let kinds = Side::ALL.map(|side| (side, side.bytes()));
-    let behinds: [&[Option<u8>]; 2] = [&[None, Some(b'\n'), Some(b'-')], &[Some(b'a')]];
-    for (rows, behinds) in pair.iter_mut().zip(behinds) {
-        // Computed for one byte of each class, then spread over the class.
-        let mut of_class: Vec<Option<[u64; 4]>> = vec![None; 256];
-        for one in classes.representatives(..).filter_map(|unit| unit.as_u8()) {
-            for &behind in behinds {
-                let mut threads = Threads::new(nfa.start_anchored(), behind);
-                if !threads.step(nfa, viability, &mut work, one, |_| {}) {
-                    continue;
-                }
-                let class = usize::from(classes.get(one));
-                let Some(slot) = of_class.get_mut(class) else { continue };
-                let row = slot.get_or_insert([0; 4]);
-                threads.nexts(nfa, viability, &mut work, |start, end, after| {
-                    let kind = kinds.iter().find(|(side, _)| *side == after);
-                    let kind = kind.map_or([0; 4], |(_, bytes)| *bytes);
-                    for ((have, bytes), kind) in row.iter_mut().zip(range(start, end)).zip(kind) {
-                        *have |= bytes & kind;
-                    }
-                });
-            }
-        }
-        for ((byte, flag), row) in (0..=u8::MAX).zip(first.iter_mut()).zip(rows.iter_mut()) {
-            if let Some(Some(found)) = of_class.get(usize::from(classes.get(byte))) {
-                *flag = true;
-                *row = *found;
-            }
-        }
-    }
-    (first, pair)
-}
-
-/// The set of the bytes from `start` to `end`.
-fn range(start: u8, end: u8) -> [u64; 4] {
-    let mut set = [0u64; 4];
-    for (word, base) in set.iter_mut().zip([0u32, 64, 128, 192]) {
-        let from = u32::from(start).max(base);
-        let to = u32::from(end).min(base.saturating_add(63));
-        if from <= to {
-            let count = to.saturating_sub(from).saturating_add(1);
-            *word = (u64::MAX >> 64u32.saturating_sub(count)) << from.saturating_sub(base);
-        }
-    }
-    set
+/// Where a pattern's matches begin.
+fn start_of(nfa: &NFA, pattern: u32) -> Option<StateID> {
+    nfa.start_pattern(PatternID::new(usize::try_from(pattern).ok()?).ok()?)
 }
 
 /// NFA states as the rest of this module counts them.

@@ -426,6 +426,24 @@ fn leet(c: char) -> &'static str {
     }
 }
 
+/// One letter for all that are written alike, in leet or not: what is written
+/// for a letter stands for the same as the letter does.
+pub(crate) fn stands_for(c: char) -> u8 {
+    match c {
+        '4' | '@' => b'a',
+        '8' => b'b',
+        '3' => b'e',
+        '9' | '6' => b'g',
+        // One sign is written for both.
+        '1' | '!' | '|' | 'l' => b'i',
+        '0' => b'o',
+        '5' | '$' => b's',
+        '7' | '+' => b't',
+        '2' => b'z',
+        _ => u8::try_from(c).unwrap_or(b'?'),
+    }
+}
+
 fn is_substitute(c: char) -> bool {
     matches!(
         c,
@@ -441,7 +459,7 @@ fn is_wordlike(c: char) -> bool {
 /// made plain ones of full-width and middle ones.
 const SEPARATORS: &[char] = &['\t', '\n', ' ', '*', ',', '-', '.', '/', ':', '_', '~'];
 
-fn is_separator(c: char) -> bool {
+pub(crate) fn is_separator(c: char) -> bool {
     SEPARATORS.contains(&c)
 }
 

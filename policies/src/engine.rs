@@ -14,7 +14,7 @@ use crate::{
     limits,
     pattern::Pattern,
     rewrite::Plain,
-    scanner::{Accept, Match, Scanner},
+    scanner::{Accept, Match, Pace, Scanner},
     validator::Validator,
 };
 
@@ -106,7 +106,8 @@ impl Entry {
 impl Set {
     fn new(parts: Vec<(Hir, Entry)>) -> Result<Set, TooLarge> {
         let patterns: Vec<&Hir> = parts.iter().map(|(hir, _)| hir).collect();
-        let automaton = Automaton::new(&patterns, limits::ENGINE_NFA_BYTES)?;
+        let squeezes = parts.iter().any(|(_, entry)| entry.form == Form::Spread);
+        let automaton = Automaton::new(&patterns, squeezes, limits::ENGINE_NFA_BYTES)?;
         let entries: Vec<Entry> = parts.into_iter().map(|(_, entry)| entry).collect();
         let first_list = u32::try_from(entries.len()).map_err(|_| TooLarge)?;
         Ok(Set { automaton, entries, lexicon: None, first_list })
@@ -270,6 +271,8 @@ pub(crate) struct Hit {
     pub(crate) detector: u32,
     pub(crate) view: View,
     pub(crate) score: u32,
+    /// Whether another view of the same text should have found it.
+    pub(crate) again: bool,
 }
 
 /// A match where it was found.
@@ -279,6 +282,7 @@ pub(crate) struct Found<'s> {
     pub(crate) view: View,
     /// In raw bytes.
     pub(crate) span: Range<usize>,
+    pub(crate) again: bool,
 }
 
 /// What one call works with, and what it has seen.
@@ -291,6 +295,8 @@ pub(crate) struct Context<'e> {
     plain: Vec<Plain>,
     pub(crate) hits: Vec<Hit>,
     pub(crate) skips: Vec<Skip>,
+    /// More of the text comes, and nobody waits for what is decided before.
+    pub(crate) later: bool,
 }
 
 impl<'e> Context<'e> {
@@ -303,6 +309,7 @@ impl<'e> Context<'e> {
             plain: Vec::new(),
             hits: Vec::new(),
             skips: Vec::new(),
+            later: false,
         }
     }
 
@@ -322,7 +329,12 @@ impl<'e> Context<'e> {
             Part::Decoded => decoded,
         };
         let scratch = slot.get_or_insert_with(|| set.automaton.scratch());
-        scanner.advance(&set.automaton, set, scratch, ended, out);
+        let pace = match (ended, self.later) {
+            (true, _) => Pace::Ended,
+            (false, true) => Pace::Later,
+            (false, false) => Pace::Now,
+        };
+        scanner.advance(&set.automaton, set, scratch, pace, out);
         let text = Text { decoded: part == Part::Decoded, ended };
         scanner.advance_terms(set.lexicon.as_deref(), text, set.first_list, out);
     }
@@ -352,14 +364,20 @@ impl<'e> Context<'e> {
             .map(|nearby| nearby.score)
             .or_else(|| usual.map(|label| label.score_ppm))
             .unwrap_or(0);
-        self.hits.push(Hit { span: hit.span.clone(), detector: entry.detector, view, score });
+        self.hits.push(Hit {
+            span: hit.span.clone(),
+            detector: entry.detector,
+            view,
+            score,
+            again: hit.again,
+        });
     }
 
     /// An encoded run has reached the bound at this character.
     pub(crate) fn run_bound(&mut self, view: View, start: usize, end: usize) {
         if let Some(detector) = self.engine.decoding.at_bound {
             let score = crate::detector::PPM;
-            self.hits.push(Hit { span: start..end, detector, view, score });
+            self.hits.push(Hit { span: start..end, detector, view, score, again: false });
         }
     }
 

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use crate::{
     engine::{Context, Engine, Hit},
-    finding::{Cleared, Finding, Screened, Skip, View},
+    finding::{Cleared, Finding, Screened, Skip},
     layer::Layer,
 };
 
@@ -43,7 +43,7 @@ impl Hold {
         while !rest.is_empty() {
             let (piece, after) = split(rest, PIECE_BYTES);
             rest = after;
-            self.piece(piece, &mut cleared);
+            self.piece(piece, false, &mut cleared);
         }
         cleared
     }
@@ -51,16 +51,23 @@ impl Hold {
     /// Ends the text: look-aheads see its end, and all of it is decided.
     pub fn finish(&mut self) -> Cleared {
         let mut cleared = Cleared { upto: self.upto, ..Cleared::default() };
-        if self.finished {
-            return cleared;
+        if !self.finished {
+            self.close("", &mut cleared);
         }
+        cleared
+    }
+
+    /// Appends the last of the text and ends it.
+    fn close(&mut self, text: &str, cleared: &mut Cleared) {
         self.finished = true;
-        let Some(engine) = self.engine.clone() else { return cleared };
+        let start = self.end;
+        self.end = self.end.saturating_add(text.len());
+        let Some(engine) = self.engine.clone() else { return };
         let mut cx = Context::new(&engine);
+        self.layer.feed(&mut cx, text, start);
         self.layer.finish(&mut cx);
         let (hits, skips) = (std::mem::take(&mut cx.hits), std::mem::take(&mut cx.skips));
-        self.clear(self.end, hits, skips, &mut cleared);
-        cleared
+        self.clear(self.end, hits, skips, cleared);
     }
 
     /// How many bytes of the text so far are not cleared.
@@ -69,7 +76,7 @@ impl Hold {
         self.end.saturating_sub(self.upto)
     }
 
-    fn piece(&mut self, text: &str, cleared: &mut Cleared) {
+    fn piece(&mut self, text: &str, later: bool, cleared: &mut Cleared) {
         let start = self.end;
         self.end = self.end.saturating_add(text.len());
         if self.finished {
@@ -82,6 +89,7 @@ impl Hold {
             return;
         };
         let mut cx = Context::new(&engine);
+        cx.later = later;
         self.layer.feed(&mut cx, text, start);
         self.layer.settle(&mut cx);
         let (hits, skips) = (std::mem::take(&mut cx.hits), std::mem::take(&mut cx.skips));
@@ -119,10 +127,15 @@ impl Hold {
 /// Screens a whole text: the same as a stream of one piece.
 pub(crate) fn screen(engine: &Arc<Engine>, text: &str, segment: u32) -> Screened {
     let mut hold = Hold::new(Some(Arc::clone(engine)));
-    let mut cleared = hold.push(text);
-    let last = hold.finish();
-    cleared.findings.extend(last.findings);
-    cleared.skipped.extend(last.skipped);
+    let mut cleared = Cleared::default();
+    let mut rest = text;
+    while rest.len() > PIECE_BYTES {
+        let (piece, after) = split(rest, PIECE_BYTES);
+        rest = after;
+        hold.piece(piece, true, &mut cleared);
+    }
+    // Its end is known, so nothing of it is looked at as if more could come.
+    hold.close(rest, &mut cleared);
     for finding in &mut cleared.findings {
         finding.segment = segment;
     }
@@ -146,34 +159,32 @@ fn unions(hits: &[Hit]) -> Vec<(Range<usize>, usize)> {
 
 /// One finding for each union of overlapping hits of one detector.
 fn merge(engine: &Engine, hits: &[Hit]) -> Vec<Finding> {
-    let mut merged: Vec<(u32, Range<usize>, View, u32)> = Vec::new();
+    let mut merged: Vec<Hit> = Vec::new();
     let mut by_detector: Vec<&Hit> = hits.iter().collect();
     by_detector.sort_by_key(|hit| (hit.detector, hit.span.start, hit.span.end));
     for hit in by_detector {
         match merged.last_mut() {
-            Some((detector, span, view, score))
-                if *detector == hit.detector && hit.span.start < span.end =>
-            {
-                span.end = span.end.max(hit.span.end);
-                *view = (*view).min(hit.view);
-                *score = (*score).max(hit.score);
+            Some(all) if all.detector == hit.detector && hit.span.start < all.span.end => {
+                all.span.end = all.span.end.max(hit.span.end);
+                (all.again, all.view) = (all.again, all.view).min((hit.again, hit.view));
+                all.score = all.score.max(hit.score);
             }
-            _ => merged.push((hit.detector, hit.span.clone(), hit.view, hit.score)),
+            _ => merged.push(hit.clone()),
         }
     }
-    merged.sort_by_key(|(detector, span, ..)| (span.start, span.end, *detector));
+    merged.sort_by_key(|hit| (hit.span.start, hit.span.end, hit.detector));
     merged
         .into_iter()
-        .filter_map(|(detector, span, view, score_ppm)| {
-            let label = engine.labels.get(usize::try_from(detector).ok()?)?;
+        .filter_map(|hit| {
+            let label = engine.labels.get(usize::try_from(hit.detector).ok()?)?;
             Some(Finding {
                 detector: Arc::clone(&label.id),
                 category: Arc::clone(&label.category),
                 severity: label.severity,
-                score_ppm,
+                score_ppm: hit.score,
                 segment: 0,
-                span,
-                view,
+                span: hit.span,
+                view: hit.view,
             })
         })
         .collect()
@@ -192,7 +203,7 @@ fn split(text: &str, bytes: usize) -> (&str, &str) {
 }
 
 /// Long texts are worked through in pieces, so that what is kept stays small.
-const PIECE_BYTES: usize = 16 << 10;
+const PIECE_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests;

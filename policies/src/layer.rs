@@ -31,6 +31,8 @@ pub(crate) struct Layer {
     lead: usize,
     /// Raw bytes before this one are no part of a finding.
     floor: usize,
+    /// Before this raw byte the text is what another layer's is.
+    since: usize,
     raw: Option<Scanner>,
     folded: Scanner,
     /// Characters removed in a row.
@@ -108,6 +110,7 @@ impl Layer {
             part: Part::Decoded,
             lead,
             floor: 0,
+            since: 0,
             raw: None,
             folded: Scanner::default(),
             removed: 0,
@@ -342,10 +345,21 @@ impl Layer {
                 deep.layer.iter_mut().for_each(|layer| layer.deepen());
             }
         }
+        layer.since(self.folded.raw_end());
         if !layer.runs.is_empty() {
             layer.runs = self.runs.iter().cloned().map(BitRun::deepen).collect();
         }
         layer
+    }
+
+    /// Notes that another layer sees the same text before this raw byte. What was
+    /// decided there before the fork is not found here again, and what was not
+    /// is: which view names it must not depend on that.
+    fn since(&mut self, raw: usize) {
+        self.since = raw;
+        for branch in &mut self.branches {
+            branch.layer.iter_mut().for_each(|layer| layer.since(raw));
+        }
     }
 
     fn unforked_deletion(&self) -> bool {
@@ -490,7 +504,9 @@ impl Layer {
             cx.advance(Part::Raw, raw, ended, &mut matches);
             for found in matches.drain(..) {
                 let (span, _) = raw.place(&found.span, 0);
-                cx.hit(Part::Raw, &Found { scanner: raw, found: &found, view: View::Raw, span });
+                let found =
+                    Found { scanner: raw, found: &found, view: View::Raw, span, again: false };
+                cx.hit(Part::Raw, &found);
             }
             raw.forget();
         }
@@ -502,7 +518,9 @@ impl Layer {
             }
             span.start = span.start.max(self.floor);
             let view = if same && self.floor == 0 { View::Raw } else { self.view };
-            cx.hit(self.part, &Found { scanner: &self.folded, found: &found, view, span });
+            let again = span.end < self.since;
+            let found = Found { scanner: &self.folded, found: &found, view, span, again };
+            cx.hit(self.part, &found);
         }
         cx.give_back(matches);
         self.folded.forget();

@@ -26,6 +26,17 @@ pub(crate) trait Accept {
     fn accepts(&self, pattern: u32, text: &[u8]) -> bool;
 }
 
+/// How much is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// What can be decided: somebody waits for it.
+    Now,
+    /// What is cheap to decide: more of the text comes, and nobody waits.
+    Later,
+    /// All: the text has ended.
+    Ended,
+}
+
 /// The scan of a view, from the first start that is not decided.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scanner {
@@ -79,6 +90,14 @@ impl Scanner {
     /// At most so many bytes of the view before a position.
     pub(crate) fn behind(&self, position: usize, bytes: usize) -> &[u8] {
         self.view.slice(position.saturating_sub(bytes).max(self.view.base()), position)
+    }
+
+    /// Where the view ends, in raw bytes.
+    pub(crate) fn raw_end(&self) -> usize {
+        match self.view.end() {
+            0 => 0,
+            end => self.view.end_of(end.saturating_sub(1)),
+        }
     }
 
     /// Appends to the view. Nothing is scanned before `advance`.
@@ -147,29 +166,76 @@ impl Scanner {
         automaton: &Automaton,
         accept: &impl Accept,
         scratch: &mut Scratch,
-        ended: bool,
+        pace: Pace,
         out: &mut Vec<Match>,
     ) {
+        let ended = pace == Pace::Ended;
         if !self.resume(automaton, accept, scratch, ended, out) {
             return;
         }
-        loop {
-            self.skip(automaton);
-            let base = self.view.base();
-            if self.start >= self.view.end() {
-                break;
-            }
-            let at = self.start.saturating_sub(base);
+        self.advance_marked(automaton, accept, scratch, ended, out);
+        if pace == Pace::Later {
+            return;
+        }
+        let mut patterns = std::mem::take(&mut scratch.patterns);
+        while let Some(listed) = self.skip(automaton) {
+            patterns.clear();
             self.found.clear();
-            let found = &mut self.found;
-            let scan = automaton.scan(scratch, self.view.bytes(), at, ended, |pattern, end| {
-                note(accept, found, pattern, base.saturating_add(end));
-            });
-            if scan == Scan::Open && self.opens(automaton, accept, scratch) {
+            for &pattern in listed {
+                if self.scan(automaton, accept, scratch, pattern, ended) == Scan::Open {
+                    patterns.push(pattern);
+                }
+            }
+            if !patterns.is_empty() && self.opens(automaton, accept, scratch, &patterns) {
                 break;
             }
             self.conclude(accept, out);
         }
+        scratch.patterns = patterns;
+    }
+
+    /// Decides the starts that passes over the text can tell apart.
+    fn advance_marked(
+        &mut self,
+        automaton: &Automaton,
+        accept: &impl Accept,
+        scratch: &mut Scratch,
+        ended: bool,
+        out: &mut Vec<Match>,
+    ) {
+        let base = self.view.base();
+        let from = self.start.saturating_sub(base);
+        let passes = automaton.passes();
+        let mut marks = passes.marks(&mut scratch.pass, self.view.bytes(), from, ended);
+        while let Some(at) = marks.next(self.start.saturating_sub(base)) {
+            self.start = base.saturating_add(at);
+            self.found.clear();
+            for mark in marks.here() {
+                if automaton.begins(mark.pattern, self.view.bytes(), at) {
+                    self.scan(automaton, accept, scratch, mark.pattern, ended);
+                }
+            }
+            self.conclude(accept, out);
+        }
+        self.start = self.start.max(base.saturating_add(marks.upto));
+        marks.give_back(&mut scratch.pass);
+    }
+
+    /// Notes a pattern's matches at `start`.
+    fn scan(
+        &mut self,
+        automaton: &Automaton,
+        accept: &impl Accept,
+        scratch: &mut Scratch,
+        pattern: u32,
+        ended: bool,
+    ) -> Scan {
+        let base = self.view.base();
+        let at = self.start.saturating_sub(base);
+        let found = &mut self.found;
+        automaton.scan(scratch, pattern, self.view.bytes(), at, ended, |end| {
+            note(accept, found, pattern, base.saturating_add(end));
+        })
     }
 
     /// Goes on with the start that was undecided; false while it still is.
@@ -207,17 +273,19 @@ impl Scanner {
         true
     }
 
-    /// The scan from `start` reached the end of what there is: whether it is
-    /// undecided. The threads are kept, so that it is not scanned again.
+    /// The scans of these patterns from `start` reached the end of what there is:
+    /// whether it is undecided. The threads are kept, so that it is not scanned
+    /// again.
     fn opens(
         &mut self,
         automaton: &Automaton,
         accept: &impl Accept,
         scratch: &mut Scratch,
+        patterns: &[u32],
     ) -> bool {
         let behind = self.start.checked_sub(1).filter(|before| *before >= self.view.base());
         let behind = behind.and_then(|before| self.view.slice(before, self.start).first()).copied();
-        let mut threads = automaton.threads(behind);
+        let mut threads = automaton.threads(patterns, behind);
         let end = self.view.end();
         for &byte in self.view.slice(self.start, end) {
             if !automaton.step(scratch, &mut threads, byte, |_| {}) {
@@ -253,29 +321,22 @@ impl Scanner {
         self.start = self.start.saturating_add(1);
     }
 
-    /// Passes over starts that no match begins with.
-    fn skip(&mut self, automaton: &Automaton) {
-        let rest = self.view.slice(self.start, self.view.end());
+    /// Goes to the next start that a match may begin with: of which patterns.
+    fn skip<'a>(&mut self, automaton: &'a Automaton) -> Option<&'a [u32]> {
         let before = self.start.checked_sub(1).filter(|before| *before >= self.view.base());
         let mut behind =
             before.and_then(|before| self.view.slice(before, self.start).first()).copied();
-        let mut skipped = rest.len().saturating_sub(1);
-        for (number, pair) in rest.windows(2).enumerate() {
-            let [first, second] = pair else { break };
-            if automaton.begins_with(behind, *first, *second) {
-                skipped = number;
-                break;
+        let mut rest = self.view.slice(self.start, self.view.end());
+        while let Some((&first, after)) = rest.split_first() {
+            // The last byte has no second: what it may begin is all that is known.
+            let listed = automaton.beginning_with(behind, first, after.first().copied());
+            if !listed.is_empty() {
+                return Some(listed);
             }
-            behind = Some(*first);
+            (behind, rest) = (Some(first), after);
+            self.start = self.start.saturating_add(1);
         }
-        // The last byte has no second: what it may begin is all that is known.
-        // A match of one byte at the end of input begins so too.
-        if skipped.saturating_add(1) == rest.len()
-            && rest.last().is_some_and(|last| !automaton.begins(*last))
-        {
-            skipped = rest.len();
-        }
-        self.start = self.start.saturating_add(skipped);
+        None
     }
 }
 

@@ -62,8 +62,8 @@ impl Work {
 }
 
 impl Threads {
-    pub(super) fn new(start: StateID, behind: Option<u8>) -> Threads {
-        Threads { states: vec![start], behind }
+    pub(super) fn new(states: Vec<StateID>, behind: Option<u8>) -> Threads {
+        Threads { states, behind }
     }
 
     pub(super) fn step(

@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     disguise::Views,
     engine::{Decoding, Label, Rule},
-    finding::Severity,
+    finding::{Severity, View},
     pattern::Pattern,
 };
 

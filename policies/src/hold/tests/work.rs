@@ -58,8 +58,11 @@ fn no_text_costs_more_than_in_proportion_to_its_length() {
     for channel in [Channel::User, Channel::ToolCall] {
         for ((name, short), (_, long)) in short.iter().zip(&long) {
             let (once, more) = (cost(&bundle, channel, short), cost(&bundle, channel, long));
-            let growth = long.len() as u64 / short.len() as u64 + 1;
-            assert!(more <= once * growth + (1 << 16), "{name}: {once}, then {more}");
+            let growth = (long.len() as u64).div_ceil(short.len() as u64);
+            // The longer text comes in more pieces, of which all but the first look
+            // again at what was left undecided before them.
+            let most = once * growth / 4 * 5 + (1 << 16);
+            assert!(more <= most, "{name}: {once}, then {more}");
             worst.push((more / long.len() as u64, *name, channel));
         }
     }

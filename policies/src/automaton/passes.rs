@@ -1,0 +1,517 @@
+//! Where matches begin in a long text, by few passes over it and not one for
+//! each start.
+//!
+//! Every pattern's rarest part (`parts`) is looked for from anywhere. Where a part
+//! ends, the pattern's matches begin within a known distance before; where that
+//! is far, another part must be near. Only those starts are scanned, and only for
+//! those patterns, which says the same as scanning all starts for all of them.
+
+use std::{collections::HashMap, ops::Range};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use regex_automata::{
+    Anchored,
+    hybrid::dfa::{Cache, DFA},
+    util::start,
+};
+use regex_syntax::hir::Hir;
+
+use super::{
+    TooLarge, lazy,
+    parts::{Form, Part, parts, plain, squeezed},
+    steps,
+};
+
+/// The passes over a text.
+#[derive(Clone, Debug)]
+pub(crate) struct Passes {
+    words: Option<AhoCorasick>,
+    squeezed: Option<AhoCorasick>,
+    runs: Option<DFA>,
+    /// The numbers of the first signals of `squeezed` and `runs`; a signal is a
+    /// word of the one or the other, or a run.
+    first: [u32; 2],
+    /// By signal, the patterns of whose first list it is.
+    patterns: Vec<Vec<u32>>,
+    /// By pattern, its lists of parts.
+    lists: Vec<[Vec<Reach>; 2]>,
+    /// The longest match of any pattern, in bytes.
+    longest: usize,
+}
+
+/// A signal of a part, and how far after the beginning of a match it ends, in
+/// bytes.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    signal: u32,
+    least: usize,
+    most: usize,
+}
+
+/// Signals, as patterns ask for them.
+#[derive(Default)]
+struct Signals {
+    numbers: HashMap<Vec<u8>, u32>,
+    words: Vec<Vec<u8>>,
+}
+
+impl Signals {
+    /// The number of a word, from 0 on.
+    fn number(&mut self, word: Vec<u8>) -> u32 {
+        let next = u32::try_from(self.words.len()).unwrap_or(u32::MAX);
+        let words = &mut self.words;
+        *self.numbers.entry(word).or_insert_with_key(|word| {
+            words.push(word.clone());
+            next
+        })
+    }
+}
+
+/// What the passes of one call work with.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    cache: Option<Cache>,
+    marked: Marked,
+    copy: Copied,
+}
+
+/// Text as parts have it.
+#[derive(Debug, Default)]
+struct Copied {
+    bytes: Vec<u8>,
+    /// Where each of them ends, from where the text is read.
+    ends: Vec<u32>,
+    from: usize,
+}
+
+/// Places and patterns among which are all matches that begin before `upto`.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    /// By where they begin, the last ones first.
+    rest: Vec<Mark>,
+    /// Those that are here.
+    here: Vec<Mark>,
+    pub(crate) upto: usize,
+}
+
+/// Where matches of a pattern may begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    first: usize,
+    past: usize,
+    pub(crate) pattern: u32,
+}
+
+impl Passes {
+    pub(super) fn new(patterns: &[&Hir], squeezes: bool, limit: usize) -> Result<Passes, TooLarge> {
+        let (mut words, mut squeezed, mut runs) =
+            (Signals::default(), Signals::default(), Vec::new());
+        // By list: of which pass, which number there, and how far.
+        let mut found: Vec<[Vec<(usize, Reach)>; 2]> = Vec::new();
+        for hir in patterns {
+            found.push(parts(hir, squeezes).map(|parts| {
+                let mut list = Vec::new();
+                for Part { form, least, most } in parts {
+                    let (pass, signals): (usize, Vec<u32>) = match form {
+                        Form::Words(all) => {
+                            (0, all.into_iter().map(|word| words.number(word)).collect())
+                        }
+                        Form::Squeezed(all) => {
+                            (1, all.into_iter().map(|word| squeezed.number(word)).collect())
+                        }
+                        Form::Runs(hir) => {
+                            runs.push(hir);
+                            (
+                                2,
+                                vec![
+                                    u32::try_from(runs.len().saturating_sub(1)).unwrap_or(u32::MAX),
+                                ],
+                            )
+                        }
+                    };
+                    let reach = |signal| (pass, Reach { signal, least, most });
+                    list.extend(signals.into_iter().map(reach));
+                }
+                list
+            }));
+        }
+        let count = |len: usize| u32::try_from(len).map_err(|_| TooLarge);
+        let second = count(words.words.len())?;
+        let third = second.saturating_add(count(squeezed.words.len())?);
+        let signals =
+            words.words.len().saturating_add(squeezed.words.len()).saturating_add(runs.len());
+        let mut of_signal: Vec<Vec<u32>> = vec![Vec::new(); signals];
+        let mut lists = Vec::with_capacity(found.len());
+        for (pattern, both) in (0u32..).zip(found) {
+            let both = both.map(|list| {
+                list.into_iter()
+                    .map(|(pass, reach)| {
+                        let first = [0, second, third].get(pass).copied().unwrap_or(0);
+                        Reach { signal: reach.signal.saturating_add(first), ..reach }
+                    })
+                    .collect::<Vec<_>>()
+            });
+            let [rare, _] = &both;
+            for reach in rare {
+                if let Some(patterns) = of_signal.get_mut(place(reach.signal))
+                    && patterns.last() != Some(&pattern)
+                {
+                    patterns.push(pattern);
+                }
+            }
+            lists.push(both);
+        }
+        let longest = patterns.iter().map(|hir| hir.properties().maximum_len());
+        Ok(Passes {
+            words: automaton(&words.words)?,
+            squeezed: automaton(&squeezed.words)?,
+            runs: match runs.as_slice() {
+                [] => None,
+                some => Some(lazy(&some.iter().collect::<Vec<_>>(), limit)?),
+            },
+            first: [second, third],
+            patterns: of_signal,
+            lists,
+            // A pattern without a longest match is refused before it comes here.
+            longest: longest.map(|most| most.unwrap_or(usize::MAX)).max().unwrap_or(0),
+        })
+    }
+
+    pub(super) fn pass(&self) -> Pass {
+        Pass {
+            cache: self.runs.as_ref().map(DFA::create_cache),
+            marked: Marked { last: vec![NONE; self.patterns.len()], ..Marked::default() },
+            copy: Copied::default(),
+        }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let words = [&self.words, &self.squeezed].into_iter().flatten();
+        let words = words.map(AhoCorasick::memory_usage);
+        let runs = self.runs.as_ref().map_or(0, |dfa| dfa.get_nfa().memory_usage());
+        words.fold(runs, usize::saturating_add)
+    }
+
+    /// Where matches begin from `from` on, as far as what follows is all there.
+    pub(crate) fn marks(&self, pass: &mut Pass, text: &[u8], from: usize, ended: bool) -> Marks {
+        // A match from before here ends, and is looked after, before the end.
+        let upto = if ended { text.len() } else { text.len().saturating_sub(self.longest) };
+        if upto < from.saturating_add(WORTHWHILE_BYTES) {
+            return Marks { upto: from, ..Marks::default() };
+        }
+        let mut marked = std::mem::take(&mut pass.marked);
+        marked.begin(from, text.len());
+        let [second, third] = self.first;
+        pass.copy.read(text, from);
+        if let Some(words) = &self.words {
+            find(words, &pass.copy, 0, &mut marked);
+        }
+        if let Some(words) = &self.squeezed {
+            pass.copy.squeeze();
+            find(words, &pass.copy, second, &mut marked);
+        }
+        let all = match (&self.runs, &mut pass.cache) {
+            (Some(dfa), Some(cache)) => runs(dfa, cache, text, from, third, &mut marked).is_some(),
+            _ => true,
+        };
+        let marks = if all { marked.end(self) } else { None };
+        marked.forget();
+        pass.marked = marked;
+        match marks {
+            Some(rest) => Marks { rest, upto, ..Marks::default() },
+            None => Marks { upto: from, ..Marks::default() },
+        }
+    }
+}
+
+fn automaton(words: &[Vec<u8>]) -> Result<Option<AhoCorasick>, TooLarge> {
+    if words.is_empty() {
+        return Ok(None);
+    }
+    let automaton = AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
+        .ascii_case_insensitive(true)
+        .build(words)
+        .map_err(|_| TooLarge)?;
+    Ok(Some(automaton))
+}
+
+fn find(words: &AhoCorasick, text: &Copied, first: u32, marked: &mut Marked) {
+    steps::take_many(text.bytes.len());
+    for found in words.find_overlapping_iter(&text.bytes) {
+        if let Some(end) = text.end(found.end()) {
+            marked.ended(end, first.saturating_add(found.pattern().as_u32()));
+        }
+    }
+}
+
+/// Nothing where the text makes more states than there is room for.
+fn runs(
+    dfa: &DFA,
+    cache: &mut Cache,
+    text: &[u8],
+    from: usize,
+    first: u32,
+    marked: &mut Marked,
+) -> Option<()> {
+    let most_clears = cache.clear_count().saturating_add(CLEARS);
+    let behind = from.checked_sub(1).and_then(|before| text.get(before)).copied();
+    let config = start::Config::new().look_behind(behind).anchored(Anchored::No);
+    let mut ended = |cache: &Cache, state, end| {
+        for number in 0..dfa.match_len(cache, state) {
+            let run = dfa.match_pattern(cache, state, number).as_u32();
+            marked.ended(end, first.saturating_add(run));
+        }
+    };
+    let mut state = dfa.start_state(cache, &config).ok()?;
+    for (index, &byte) in text.iter().enumerate().skip(from) {
+        steps::take();
+        state = dfa.next_state(cache, state, byte).ok()?;
+        if state.is_tagged() {
+            if state.is_match() {
+                ended(cache, state, index);
+            } else if state.is_quit() {
+                return None;
+            }
+        }
+        if cache.clear_count() > most_clears {
+            return None;
+        }
+    }
+    state = dfa.next_eoi_state(cache, state).ok()?;
+    if state.is_match() {
+        ended(cache, state, text.len());
+    }
+    (cache.clear_count() <= most_clears).then_some(())
+}
+
+impl Copied {
+    /// Reads the text from `from` on as words have it (`plain`), with one space
+    /// for all white space in a row.
+    fn read(&mut self, text: &[u8], from: usize) {
+        self.from = from;
+        self.bytes.clear();
+        self.ends.clear();
+        let mut rest = text.get(from..).unwrap_or_default();
+        let mut end = 0u32;
+        while let Some((&byte, after)) = rest.split_first() {
+            let (letter, length) = match byte {
+                b'\t'..=b'\r' | b' ' => (b' ', 1),
+                // The lead bytes of what `plain` makes ASCII.
+                0xc2 | 0xc5 | 0xe1..=0xe3 => plain_at(rest).unwrap_or((byte, 1)),
+                _ => (byte, 1),
+            };
+            end = end.saturating_add(length);
+            if letter != b' ' || self.bytes.last() != Some(&b' ') {
+                self.bytes.push(letter);
+                self.ends.push(end);
+            }
+            rest = match length {
+                1 => after,
+                2 => rest.get(2..).unwrap_or_default(),
+                _ => rest.get(3..).unwrap_or_default(),
+            };
+        }
+    }
+
+    /// Leaves out what stands between letters, and puts letters for signs.
+    fn squeeze(&mut self) {
+        let mut kept = 0;
+        for at in 0..self.bytes.len() {
+            let (Some(byte), Some(&end)) = (self.bytes.get(at), self.ends.get(at)) else { break };
+            let Some(letter) = squeezed(*byte) else { continue };
+            if let (Some(byte), Some(slot)) = (self.bytes.get_mut(kept), self.ends.get_mut(kept)) {
+                (*byte, *slot) = (letter, end);
+            }
+            kept = kept.saturating_add(1);
+        }
+        self.bytes.truncate(kept);
+        self.ends.truncate(kept);
+    }
+
+    /// Where in the text ends what ends here in the copy.
+    fn end(&self, end: usize) -> Option<usize> {
+        let end = usize::try_from(*self.ends.get(end.checked_sub(1)?)?).ok()?;
+        Some(self.from.saturating_add(end))
+    }
+}
+
+/// The character that the text begins with, where it is ASCII in words and not in
+/// the text, and how many bytes it has there.
+fn plain_at(text: &[u8]) -> Option<(u8, u32)> {
+    let low = |byte: u8| u32::from(byte & 0x3f);
+    let (number, length) = match text {
+        [one @ 0xc0..=0xdf, two, ..] => (u32::from(one & 0x1f) << 6 | low(*two), 2),
+        [one @ 0xe0..=0xef, two, three, ..] => {
+            (u32::from(one & 0x0f) << 12 | low(*two) << 6 | low(*three), 3)
+        }
+        _ => return None,
+    };
+    let letter = plain(char::from_u32(number)?);
+    u8::try_from(letter).ok().filter(u8::is_ascii).map(|letter| (letter, length))
+}
+
+/// What was found, by signal.
+#[derive(Debug, Default)]
+struct Marked {
+    from: usize,
+    /// By signal, the last place in `found`.
+    last: Vec<u32>,
+    /// Those that were found.
+    signals: Vec<u32>,
+    /// Where each ended, and where in the list the one before of its signal is.
+    found: Vec<(usize, u32)>,
+    most: usize,
+    patterns: Vec<u32>,
+    marks: Vec<Mark>,
+}
+
+impl Marked {
+    fn begin(&mut self, from: usize, end: usize) {
+        self.from = from;
+        self.most = end.saturating_sub(from).saturating_mul(FOUND).max(WORTHWHILE_BYTES);
+    }
+
+    /// A signal ends here.
+    #[inline]
+    fn ended(&mut self, end: usize, signal: u32) {
+        // One more than there may be says that there were more.
+        if self.found.len() > self.most {
+            return;
+        }
+        let Some(last) = self.last.get_mut(place(signal)) else { return };
+        if *last == NONE {
+            self.signals.push(signal);
+        }
+        let number = u32::try_from(self.found.len()).unwrap_or(NONE);
+        self.found.push((end, std::mem::replace(last, number)));
+    }
+
+    /// Where all lists of a pattern say so, for each pattern: by where it begins,
+    /// the last ones first. Nothing where there was too much.
+    fn end(&mut self, passes: &Passes) -> Option<Vec<Mark>> {
+        if self.found.len() > self.most {
+            return None;
+        }
+        let mut patterns = std::mem::take(&mut self.patterns);
+        patterns.clear();
+        for signal in &self.signals {
+            patterns.extend(passes.patterns.get(place(*signal)).into_iter().flatten());
+        }
+        patterns.sort_unstable();
+        patterns.dedup();
+        let mut marks = std::mem::take(&mut self.marks);
+        for &pattern in &patterns {
+            let Some([rare, second]) = passes.lists.get(place(pattern)) else { continue };
+            let mut add = |range: Range<usize>| {
+                marks.push(Mark { first: range.start, past: range.end, pattern });
+            };
+            if second.is_empty() {
+                self.ranges(rare).into_iter().for_each(&mut add);
+                continue;
+            }
+            let second = self.ranges(second);
+            if !second.is_empty() {
+                both(&self.ranges(rare), &second, add);
+            }
+        }
+        self.patterns = patterns;
+        marks.sort_unstable_by_key(|mark| std::cmp::Reverse((mark.first, mark.pattern)));
+        Some(marks)
+    }
+
+    /// Where a match may begin as far as a list of parts says, joined.
+    fn ranges(&self, list: &[Reach]) -> Vec<Range<usize>> {
+        let mut ranges = Vec::new();
+        for reach in list {
+            let mut next = self.last.get(place(reach.signal)).copied().unwrap_or(NONE);
+            while let Some(&(end, before)) = self.found.get(place(next)) {
+                let first = end.saturating_sub(reach.most).max(self.from);
+                let past = end.saturating_sub(reach.least).saturating_add(1);
+                if first < past {
+                    ranges.push(first..past);
+                }
+                next = before;
+            }
+        }
+        ranges.sort_unstable_by_key(|range| range.start);
+        join(&mut ranges);
+        ranges
+    }
+
+    fn forget(&mut self) {
+        for signal in self.signals.drain(..) {
+            if let Some(last) = self.last.get_mut(place(signal)) {
+                *last = NONE;
+            }
+        }
+        self.found.clear();
+    }
+}
+
+/// A number of a list as a place in it; `NONE` is none.
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Makes one of ranges that meet; they are by where they begin.
+fn join(ranges: &mut Vec<Range<usize>>) {
+    ranges.dedup_by(|next, last| {
+        let meets = next.start <= last.end;
+        if meets {
+            last.end = last.end.max(next.end);
+        }
+        meets
+    });
+}
+
+/// Where ranges of the one and of the other overlap; both are joined.
+fn both(one: &[Range<usize>], other: &[Range<usize>], mut add: impl FnMut(Range<usize>)) {
+    let mut rest = other;
+    for range in one {
+        let passed = rest.partition_point(|other| other.end <= range.start);
+        rest = rest.get(passed..).unwrap_or_default();
+        for other in rest.iter().take_while(|other| other.start < range.end) {
+            add(range.start.max(other.start)..range.end.min(other.end));
+        }
+    }
+}
+
+impl Marks {
+    /// The first of the places at or after this one, before `upto`.
+    pub(crate) fn next(&mut self, at: usize) -> Option<usize> {
+        let mut at = at;
+        loop {
+            self.here.retain(|mark| mark.past > at);
+            while let Some(mark) = self.rest.pop_if(|mark| mark.first <= at) {
+                if mark.past > at {
+                    self.here.push(mark);
+                }
+            }
+            if !self.here.is_empty() {
+                return (at < self.upto).then_some(at);
+            }
+            at = self.rest.last()?.first;
+        }
+    }
+
+    /// The patterns that may match there.
+    pub(crate) fn here(&self) -> &[Mark] {
+        &self.here
+    }
+
+    /// Gives its list back.
+    pub(crate) fn give_back(mut self, pass: &mut Pass) {
+        self.rest.clear();
+        pass.marked.marks = self.rest;
+    }
+}
+
+/// Starts that are worth passes of their own.
+const WORTHWHILE_BYTES: usize = 64;
+/// So often a pass may begin its states anew before it is given up.
+const CLEARS: usize = 1;
+/// More than this found for a byte of text is not worth looking at one by one.
+const FOUND: usize = 4;
+/// No place in a list.
+const NONE: u32 = u32::MAX;
