@@ -25,7 +25,10 @@ mod passes;
 mod threads;
 mod viability;
 
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::{
+    collections::HashMap,
+    panic::{RefUnwindSafe, UnwindSafe},
+};
 
 use regex_automata::{
     Anchored, MatchKind,
@@ -40,7 +43,7 @@ use regex_automata::{
 use regex_syntax::hir::Hir;
 
 pub(crate) use self::threads::Threads;
-use self::viability::Viability;
+use self::viability::{Side, Viability};
 use self::{beginnings::Beginnings, passes::Passes};
 use crate::limits;
 
@@ -74,6 +77,16 @@ pub(crate) struct Scratch {
     pub(crate) work: threads::Work,
     /// A list to work with.
     pub(crate) patterns: Vec<u32>,
+    /// What two bytes come to, by what stands before them and their classes.
+    begun: HashMap<(Side, usize, usize), Begun>,
+}
+
+/// What two bytes come to.
+#[derive(Debug)]
+struct Begun {
+    /// Patterns that match before the first or the second of them.
+    matched: Vec<(u32, usize)>,
+    threads: Option<Threads>,
 }
 
 /// How an anchored scan ended.
@@ -106,6 +119,7 @@ impl Automaton {
             pass: passed.pass(),
             work: threads::Work::new(states),
             patterns: Vec::new(),
+            begun: HashMap::new(),
         };
         let scratch = Pool::new(Box::new(create) as Create);
         Ok(Automaton { dfa, passes, viability, beginnings, scratch })
@@ -131,6 +145,37 @@ impl Automaton {
         second: Option<u8>,
     ) -> &[u32] {
         self.beginnings.of(behind, first, second)
+    }
+
+    /// The threads of these patterns' matches after two bytes; none where no match
+    /// goes on. Reports the patterns that match before that, and where.
+    ///
+    /// Patterns are those that can begin with the two bytes, so that what they come
+    /// to is remembered by them.
+    pub(crate) fn begun(
+        &self,
+        scratch: &mut Scratch,
+        patterns: &[u32],
+        behind: Option<u8>,
+        bytes: [u8; 2],
+        mut report: impl FnMut(u32, usize),
+    ) -> Option<Threads> {
+        let [first, second] = bytes.map(|byte| self.beginnings.class(byte));
+        let key = (Side::of(behind), first, second);
+        if !scratch.begun.contains_key(&key) {
+            let (mut threads, mut matched) = (self.threads(patterns, behind), Vec::new());
+            let goes_on = (0usize..).zip(bytes).all(|(at, byte)| {
+                self.step(scratch, &mut threads, byte, |pattern| matched.push((pattern, at)))
+            });
+            if scratch.begun.len() >= limits::BEGUN {
+                scratch.begun.clear();
+            }
+            let begun = Begun { matched, threads: goes_on.then_some(threads) };
+            scratch.begun.insert(key, begun);
+        }
+        let begun = scratch.begun.get(&key)?;
+        begun.matched.iter().for_each(|(pattern, at)| report(*pattern, *at));
+        begun.threads.as_ref().map(|threads| threads.after(bytes[1]))
     }
 
     /// Whether a pattern can begin at a place of a text that has ended.

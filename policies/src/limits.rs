@@ -41,6 +41,8 @@ pub(crate) const ENGINE_NFA_BYTES: usize = 256 << 20;
 /// States that one thread's lazy automaton keeps before it starts afresh, in
 /// bytes; for one surface and one view.
 pub(crate) const CACHE_BYTES: usize = 16 << 20;
+/// Pairs of bytes of which is remembered what matches begin with them.
+pub(crate) const BEGUN: usize = 4096;
 /// Nesting of groups in a pattern.
 pub(crate) const PATTERN_NEST: u32 = 64;
 /// Characters that folding removes in a row before it puts a space: without

@@ -181,6 +181,14 @@ impl Scanner {
         while let Some(listed) = self.skip(automaton) {
             patterns.clear();
             self.found.clear();
+            match self.glance(automaton, accept, scratch, listed, ended) {
+                Glance::Open => break,
+                Glance::Decided => {
+                    self.conclude(accept, out);
+                    continue;
+                }
+                Glance::Longer => self.found.clear(),
+            }
             for &pattern in listed {
                 if self.scan(automaton, accept, scratch, pattern, ended) == Scan::Open {
                     patterns.push(pattern);
@@ -192,6 +200,52 @@ impl Scanner {
             self.conclude(accept, out);
         }
         scratch.patterns = patterns;
+    }
+
+    /// Looks at a few bytes from `start` on for all of these patterns at once:
+    /// almost always none of them goes on for longer.
+    fn glance(
+        &mut self,
+        automaton: &Automaton,
+        accept: &impl Accept,
+        scratch: &mut Scratch,
+        patterns: &[u32],
+        ended: bool,
+    ) -> Glance {
+        let behind = self.start.checked_sub(1).filter(|before| *before >= self.view.base());
+        let behind = behind.and_then(|before| self.view.slice(before, self.start).first()).copied();
+        let (start, found) = (self.start, &mut self.found);
+        let end = self.view.end().min(start.saturating_add(GLANCE_BYTES));
+        let mut at = start;
+        let mut threads = match self.view.slice(start, end) {
+            [first, second, ..] => {
+                let begun =
+                    automaton.begun(scratch, patterns, behind, [*first, *second], |one, after| {
+                        note(accept, found, one, start.saturating_add(after));
+                    });
+                let Some(threads) = begun else { return Glance::Decided };
+                at = at.saturating_add(2);
+                threads
+            }
+            _ => automaton.threads(patterns, behind),
+        };
+        for &byte in self.view.slice(at, end) {
+            if !automaton.step(scratch, &mut threads, byte, |one| note(accept, found, one, at)) {
+                return Glance::Decided;
+            }
+            at = at.saturating_add(1);
+        }
+        if at < self.view.end() {
+            return Glance::Longer;
+        }
+        if ended {
+            automaton.close(scratch, &threads, |one| note(accept, found, one, at));
+        } else if automaton.undecided(scratch, &threads, |one| note(accept, found, one, at)) {
+            self.open = Some(threads);
+            self.seen = at;
+            return Glance::Open;
+        }
+        Glance::Decided
     }
 
     /// Decides the starts that passes over the text can tell apart.
@@ -340,6 +394,16 @@ impl Scanner {
     }
 }
 
+/// What a few bytes from a start on said.
+enum Glance {
+    /// What matches there is known.
+    Decided,
+    /// What matches there is not known before more of the text comes.
+    Open,
+    /// They were too few.
+    Longer,
+}
+
 fn note(accept: &impl Accept, found: &mut Vec<(u32, usize)>, pattern: u32, end: usize) {
     if !accept.inspects(pattern)
         && let Some(known) = found.iter_mut().find(|known| known.0 == pattern)
@@ -350,6 +414,8 @@ fn note(accept: &impl Accept, found: &mut Vec<(u32, usize)>, pattern: u32, end: 
     found.push((pattern, end));
 }
 
+/// So many bytes are looked at from a start on for all patterns at once.
+const GLANCE_BYTES: usize = 8;
 /// Bytes kept before the first undecided start: what a deletion rewinds, the
 /// characters that it can reach, and one to look behind.
 const HISTORY_BYTES: usize = limits::DELETED_BYTES + 4 * limits::DELETED_CHARS + 1;

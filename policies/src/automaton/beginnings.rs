@@ -48,6 +48,8 @@ impl Beginnings {
         for pattern in (0u32..).take(nfa.pattern_len()) {
             let Some(start) = start_of(nfa, pattern) else { continue };
             let mut firsts = [0u64; 4];
+            // What stands before is mostly the same to what comes after.
+            let mut known: Vec<(u8, Threads, [u64; 4])> = Vec::new();
             for behind in [None, Some(b'\n'), Some(b'-'), Some(b'a')] {
                 let within = behind.is_some_and(is_word);
                 let begun = Threads::new(vec![start], behind);
@@ -61,10 +63,18 @@ impl Beginnings {
                         continue;
                     }
                     let first = beginnings.class(one);
-                    let mut next = [0u64; 4];
-                    threads.nexts(nfa, viability, &mut work, |start, end, after| {
-                        add(&mut next, range(start, end), &kinds, after);
-                    });
+                    let same =
+                        known.iter().find(|(byte, same, _)| *byte == one && *same == threads);
+                    let next = if let Some((_, _, next)) = same {
+                        *next
+                    } else {
+                        let mut next = [0u64; 4];
+                        threads.nexts(nfa, viability, &mut work, |start, end, after| {
+                            add(&mut next, range(start, end), &kinds, after);
+                        });
+                        known.push((one, threads, next));
+                        next
+                    };
                     let second = representatives.iter().filter(|two| has(&next, **two));
                     let second = second.map(|two| beginnings.class(*two));
                     // Without a second byte it is not known what follows.
@@ -90,7 +100,7 @@ impl Beginnings {
         beginnings
     }
 
-    fn class(&self, byte: u8) -> usize {
+    pub(super) fn class(&self, byte: u8) -> usize {
         self.classes.get(usize::from(byte)).copied().map_or(0, usize::from)
     }
 

@@ -203,6 +203,32 @@ struct Few {
 }
 
 impl Few {
+    /// The same as of the words that these letters are.
+    fn of_letters(letters: impl Iterator<Item = char>, squeeze: bool) -> Option<Few> {
+        let mut seen: Vec<char> = letters
+            .map(|c| match u8::try_from(plain(c)).ok().filter(u8::is_ascii) {
+                // Nothing is no letter, and is not written.
+                Some(byte) if squeeze => squeezed(byte).map_or('\0', char::from),
+                _ => plain(c),
+            })
+            .collect();
+        seen.sort_unstable();
+        seen.dedup();
+        let is_nothing = |c: &char| squeeze && *c == '\0';
+        let share = |c: &char| {
+            let mut utf8 = [0; 4];
+            let bytes = c.encode_utf8(&mut utf8).bytes();
+            if is_nothing(c) { 1.0 } else { bytes.map(|byte| of_letter(byte, squeeze)).product() }
+        };
+        let letters = |c: &char| if is_nothing(c) { 0 } else { c.len_utf8() };
+        (seen.len() <= WORDS).then_some(Few {
+            count: seen.len(),
+            letters: seen.iter().map(letters).min()?,
+            share: seen.iter().map(share).sum::<f64>().min(1.0),
+            ends: seen.iter().all(|c| *c != ' ' && !is_nothing(c)),
+        })
+    }
+
     fn of(words: &BTreeSet<Vec<u8>>, squeeze: bool) -> Option<Few> {
         let share =
             |word: &Vec<u8>| word.iter().map(|byte| of_letter(*byte, squeeze)).product::<f64>();
@@ -301,7 +327,20 @@ impl Row {
 
     fn unit(&mut self, hir: Hir) {
         let (length, share) = (Length::of(&hir), share(&hir));
-        let words = [false, true].map(|squeeze| Few::of(&words(&hir, squeeze)?, squeeze));
+        let words = [false, true].map(|squeeze| match hir.kind() {
+            // Nothing reads it squeezed.
+            _ if squeeze && !self.search.squeezes => None,
+            HirKind::Look(_) => Some(Few { count: 1, letters: 0, share: 1.0, ends: false }),
+            HirKind::Literal(literal) => {
+                Few::of_letters(std::str::from_utf8(&literal.0).ok()?.chars(), squeeze)
+            }
+            HirKind::Class(Class::Unicode(class)) => {
+                let members: usize = class.ranges().iter().map(|range| range.len()).sum();
+                let all = class.ranges().iter().flat_map(|range| range.start()..=range.end());
+                if members <= MEMBERS { Few::of_letters(all, squeeze) } else { None }
+            }
+            _ => Few::of(&words(&hir, squeeze)?, squeeze),
+        });
         self.number = self.number.saturating_add(1);
         self.units.push(Unit { hir, number: self.number, at: self.at, length, share, words });
         self.at = self.at.and(length);
@@ -675,8 +714,6 @@ mod tests {
             ("[^x]{1,20}@[a-z]{2}", "@", 2, 81),
             // Runs have a beginning and an end.
             ("[0-9]{30,60}", "[0-9]{24}", 24, 24),
-            // Spelled out, words are found squeezed, from anywhere in them.
-            ("[i1][ .-]?[g9][ .-]?n[ .-]?[o0][ .-]?r[ .-]?[e3]", "ignore", 0, 11),
         ] {
             let told = told(pattern);
             let [part] = told.as_slice() else { panic!("{pattern}: {told:?}") };
@@ -692,6 +729,18 @@ mod tests {
         let [rare, near] =
             [&rare, &near].map(|parts| parts.iter().flat_map(texts).collect::<Vec<_>>());
         assert_eq!((rare, near), (vec!["malw".to_owned()], vec!["a".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_spelled_out_is_found_squeezed() {
+        let gap = "[ .,:_~*-]?";
+        let pattern = ["[i1!|]", "[g96]", "n", "[o0]", "r", "[e3]"].join(gap);
+        let told = told(&pattern);
+        let [Part { form: Form::Squeezed(words), .. }] = told.as_slice() else {
+            panic!("{told:?}");
+        };
+        let [word] = words.as_slice() else { panic!("{words:?}") };
+        assert!("ignore".contains(std::str::from_utf8(word).unwrap()), "{word:?}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
 /// The NFA states that a match from one start has reached, before anything
 /// that consumes nothing is followed (that needs the next byte). Every one of
 /// them can still reach a match.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Threads {
     states: Vec<StateID>,
     behind: Option<u8>,
@@ -64,6 +64,11 @@ impl Work {
 impl Threads {
     pub(super) fn new(states: Vec<StateID>, behind: Option<u8>) -> Threads {
         Threads { states, behind }
+    }
+
+    /// The same, where the last byte was this one, of the same class.
+    pub(super) fn after(&self, byte: u8) -> Threads {
+        Threads { states: self.states.clone(), behind: Some(byte) }
     }
 
     pub(super) fn step(

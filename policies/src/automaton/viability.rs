@@ -7,7 +7,7 @@ use super::index;
 
 /// What stands before a position, as far as look-arounds can tell; and, in the
 /// same order, what stands after it (`Edge` being the end of input).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Side {
     Edge,
     Word,
