@@ -271,8 +271,17 @@ pub(crate) struct Hit {
     pub(crate) detector: u32,
     pub(crate) view: View,
     pub(crate) score: u32,
+    pub(crate) rank: Rank,
+}
+
+/// Which of the views that see a match names it, the least: which others see it
+/// too depends on how the text was cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
     /// Whether another view of the same text should have found it.
     pub(crate) again: bool,
+    /// How many rewritings deep.
+    pub(crate) depth: u8,
 }
 
 /// A match where it was found.
@@ -282,7 +291,7 @@ pub(crate) struct Found<'s> {
     pub(crate) view: View,
     /// In raw bytes.
     pub(crate) span: Range<usize>,
-    pub(crate) again: bool,
+    pub(crate) rank: Rank,
 }
 
 /// What one call works with, and what it has seen.
@@ -369,7 +378,7 @@ impl<'e> Context<'e> {
             detector: entry.detector,
             view,
             score,
-            again: hit.again,
+            rank: hit.rank,
         });
     }
 
@@ -377,7 +386,7 @@ impl<'e> Context<'e> {
     pub(crate) fn run_bound(&mut self, view: View, start: usize, end: usize) {
         if let Some(detector) = self.engine.decoding.at_bound {
             let score = crate::detector::PPM;
-            self.hits.push(Hit { span: start..end, detector, view, score, again: false });
+            self.hits.push(Hit { span: start..end, detector, view, score, rank: Rank::default() });
         }
     }
 

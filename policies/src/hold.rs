@@ -166,7 +166,7 @@ fn merge(engine: &Engine, hits: &[Hit]) -> Vec<Finding> {
         match merged.last_mut() {
             Some(all) if all.detector == hit.detector && hit.span.start < all.span.end => {
                 all.span.end = all.span.end.max(hit.span.end);
-                (all.again, all.view) = (all.again, all.view).min((hit.again, hit.view));
+                (all.rank, all.view) = (all.rank, all.view).min((hit.rank, hit.view));
                 all.score = all.score.max(hit.score);
             }
             _ => merged.push(hit.clone()),

@@ -9,7 +9,7 @@
 use crate::{
     automaton::steps,
     bitrun::{BitRun, Code, LEAD_BYTES, LINE_CHARS},
-    engine::{Context, Engine, Found, Part},
+    engine::{Context, Engine, Found, Part, Rank},
     finding::View,
     fold::{fold, folds_to_itself},
     limits,
@@ -31,7 +31,7 @@ pub(crate) struct Layer {
     lead: usize,
     /// Raw bytes before this one are no part of a finding.
     floor: usize,
-    /// Before this raw byte the text is what another layer's is.
+    /// Up to this raw byte the text is what another layer's is.
     since: usize,
     raw: Option<Scanner>,
     folded: Scanner,
@@ -61,6 +61,7 @@ impl Branch {
             match (rest.get(..passed).filter(|same| !same.is_empty()), &mut self.layer) {
                 (Some(same), Some(layer)) => {
                     layer.feed(cx, same, from);
+                    layer.same(from, from.saturating_add(passed));
                     at = at.saturating_add(passed);
                 }
                 _ => {
@@ -76,6 +77,9 @@ impl Branch {
         let Some(layer) = &mut self.layer else { return };
         let mut plain = cx.plain();
         self.rewrite.push(c, at, &mut plain);
+        if plain.first().is_some_and(|first| first.c == c && first.at == at) && plain.len() == 1 {
+            layer.same(at.start(), at.end(c));
+        }
         for piece in plain.drain(..) {
             layer.feed_char(cx, piece.c, piece.at);
         }
@@ -345,20 +349,28 @@ impl Layer {
                 deep.layer.iter_mut().for_each(|layer| layer.deepen());
             }
         }
-        layer.since(self.folded.raw_end());
+        layer.since = self.folded.raw_end();
+        layer.same(layer.since, layer.since);
         if !layer.runs.is_empty() {
             layer.runs = self.runs.iter().cloned().map(BitRun::deepen).collect();
         }
         layer
     }
 
-    /// Notes that another layer sees the same text before this raw byte. What was
-    /// decided there before the fork is not found here again, and what was not
-    /// is: which view names it must not depend on that.
-    fn since(&mut self, raw: usize) {
-        self.since = raw;
+    /// Notes that another layer sees the same text up to this raw byte, where it
+    /// has up to `from`. What was decided there before the fork is not found here
+    /// again, and what was not is: which view names it must not depend on that.
+    fn same(&mut self, from: usize, upto: usize) {
+        if self.since < from {
+            return;
+        }
+        self.since = self.since.max(upto);
         for branch in &mut self.branches {
-            branch.layer.iter_mut().for_each(|layer| layer.since(raw));
+            let layers = branch.layer.iter_mut();
+            layers.for_each(|layer| {
+                layer.since = layer.since.max(upto);
+                layer.same(upto, upto);
+            });
         }
     }
 
@@ -504,8 +516,13 @@ impl Layer {
             cx.advance(Part::Raw, raw, ended, &mut matches);
             for found in matches.drain(..) {
                 let (span, _) = raw.place(&found.span, 0);
-                let found =
-                    Found { scanner: raw, found: &found, view: View::Raw, span, again: false };
+                let found = Found {
+                    scanner: raw,
+                    found: &found,
+                    view: View::Raw,
+                    span,
+                    rank: Rank::default(),
+                };
                 cx.hit(Part::Raw, &found);
             }
             raw.forget();
@@ -518,8 +535,8 @@ impl Layer {
             }
             span.start = span.start.max(self.floor);
             let view = if same && self.floor == 0 { View::Raw } else { self.view };
-            let again = span.end < self.since;
-            let found = Found { scanner: &self.folded, found: &found, view, span, again };
+            let rank = Rank { again: span.end <= self.since, depth: self.depth };
+            let found = Found { scanner: &self.folded, found: &found, view, span, rank };
             cx.hit(self.part, &found);
         }
         cx.give_back(matches);
