@@ -173,8 +173,9 @@ impl Scanner {
         if !self.resume(automaton, accept, scratch, ended, out) {
             return;
         }
-        self.advance_marked(automaton, accept, scratch, ended, out);
-        if pace == Pace::Later {
+        // What is left for later is looked at again then: no more than a match is long.
+        let told = self.advance_marked(automaton, accept, scratch, ended, out);
+        if told && pace == Pace::Later {
             return;
         }
         let mut patterns = std::mem::take(&mut scratch.patterns);
@@ -212,8 +213,7 @@ impl Scanner {
         patterns: &[u32],
         ended: bool,
     ) -> Glance {
-        let behind = self.start.checked_sub(1).filter(|before| *before >= self.view.base());
-        let behind = behind.and_then(|before| self.view.slice(before, self.start).first()).copied();
+        let behind = self.behind_start();
         let (start, found) = (self.start, &mut self.found);
         let end = self.view.end().min(start.saturating_add(GLANCE_BYTES));
         let mut at = start;
@@ -248,7 +248,8 @@ impl Scanner {
         Glance::Decided
     }
 
-    /// Decides the starts that passes over the text can tell apart.
+    /// Decides the starts that passes over the text can tell apart; false where
+    /// there was too much for them.
     fn advance_marked(
         &mut self,
         automaton: &Automaton,
@@ -256,7 +257,7 @@ impl Scanner {
         scratch: &mut Scratch,
         ended: bool,
         out: &mut Vec<Match>,
-    ) {
+    ) -> bool {
         let base = self.view.base();
         let from = self.start.saturating_sub(base);
         let passes = automaton.passes();
@@ -272,7 +273,15 @@ impl Scanner {
             self.conclude(accept, out);
         }
         self.start = self.start.max(base.saturating_add(marks.upto));
+        let told = !marks.gave_up;
         marks.give_back(&mut scratch.pass);
+        told
+    }
+
+    /// The byte before `start`, as far as it is kept.
+    fn behind_start(&self) -> Option<u8> {
+        let before = self.start.checked_sub(1).filter(|before| *before >= self.view.base())?;
+        self.view.slice(before, self.start).first().copied()
     }
 
     /// Notes a pattern's matches at `start`.
@@ -337,8 +346,7 @@ impl Scanner {
         scratch: &mut Scratch,
         patterns: &[u32],
     ) -> bool {
-        let behind = self.start.checked_sub(1).filter(|before| *before >= self.view.base());
-        let behind = behind.and_then(|before| self.view.slice(before, self.start).first()).copied();
+        let behind = self.behind_start();
         let mut threads = automaton.threads(patterns, behind);
         let end = self.view.end();
         for &byte in self.view.slice(self.start, end) {
@@ -377,9 +385,7 @@ impl Scanner {
 
     /// Goes to the next start that a match may begin with: of which patterns.
     fn skip<'a>(&mut self, automaton: &'a Automaton) -> Option<&'a [u32]> {
-        let before = self.start.checked_sub(1).filter(|before| *before >= self.view.base());
-        let mut behind =
-            before.and_then(|before| self.view.slice(before, self.start).first()).copied();
+        let mut behind = self.behind_start();
         let mut rest = self.view.slice(self.start, self.view.end());
         while let Some((&first, after)) = rest.split_first() {
             // The last byte has no second: what it may begin is all that is known.

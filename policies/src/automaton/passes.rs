@@ -92,6 +92,9 @@ pub(crate) struct Marks {
     /// Those that are here.
     here: Vec<Mark>,
     pub(crate) upto: usize,
+    /// The text had too much in it for the passes: they say nothing, and would
+    /// say nothing of more of it.
+    pub(crate) gave_up: bool,
 }
 
 /// Where matches of a pattern may begin.
@@ -219,7 +222,7 @@ impl Passes {
         pass.marked = marked;
         match marks {
             Some(rest) => Marks { rest, upto, ..Marks::default() },
-            None => Marks { upto: from, ..Marks::default() },
+            None => Marks { upto: from, gave_up: true, ..Marks::default() },
         }
     }
 }

@@ -80,6 +80,20 @@ fn ten_mebibytes_of_one_letter_cost_no_more_a_byte_than_a_few() {
     assert!(taken <= 32 * text.len() as u64, "{taken}");
 }
 
+/// Where the passes over a text find too much to be worth it, a whole text is
+/// looked at start by start, and not again and again with each piece.
+#[test]
+fn what_the_passes_give_up_costs_no_more_than_in_proportion() {
+    let engine = super::engine(&["a", "a{2}", "a{3}", "a{4}", "a{5}", "a{6}"]);
+    let cost = |bytes: usize| {
+        let before = steps::taken();
+        super::screen(&engine, &"a".repeat(bytes), 0);
+        steps::taken() - before
+    };
+    let (once, more) = (cost(256 << 10), cost(1 << 20));
+    assert!(more <= once * 5, "{once}, then {more}");
+}
+
 /// What the worst of these texts may take. A start goes no further than the
 /// longest match, and there are so many views and decodings of one text.
 const STEPS_PER_BYTE: u64 = 1024;
