@@ -305,7 +305,6 @@ fn views(
     phrase: bool,
     faults: &mut Faults,
 ) -> Views {
-    let decoded = Views::from(Optional::Decoded);
     let asked = match (&raw.views, &raw.decode) {
         (Some(views), None) => views.get_ref().iter().copied().collect(),
         (Some(views), Some(_)) => {
@@ -315,20 +314,20 @@ fn views(
         }
         (None, decode) => {
             let exact = raw.case.as_ref().is_some_and(|case| *case.get_ref() == Case::Exact);
-            let mut usual = Views::FORMATS;
+            let mut usual = Views::FORMATS.with(Views::ENCODINGS);
             if !exact && raw.validators.is_empty() && phrase {
                 usual = usual.with(Views::DISGUISES);
             }
             match decode {
-                Some(decode) if !*decode.get_ref() => usual.without(decoded),
+                Some(decode) if !*decode.get_ref() => usual.without(Views::ENCODINGS),
                 Some(_) => usual,
                 None if long => usual,
-                None => usual.without(decoded),
+                None => usual.without(Views::ENCODINGS),
             }
         }
     };
     let declared = || raw.views.as_ref().map(Spanned::span);
-    if asked.has(Optional::Decoded) && !long {
+    if asked.meets(Views::ENCODINGS) && !long {
         let at = declared().or_else(|| raw.decode.as_ref().map(Spanned::span));
         let fault = file
             .fault(at.unwrap_or_default(), "the pattern is too short to look for in decoded text");
@@ -337,7 +336,7 @@ fn views(
              found by chance",
             limits::DECODE_MIN_BYTES
         )));
-        return asked.without(decoded);
+        return asked.without(Views::ENCODINGS);
     }
     if asked.meets(Views::DISGUISES) && !phrase {
         let fault = file.fault(

@@ -63,6 +63,7 @@ pub(crate) struct Engine {
     folded: Set,
     decoded: Option<Set>,
     tools: bool,
+    rotates: bool,
     shortest: usize,
     hidden_chars: [usize; Code::ALL.len()],
     /// Whether some pattern can match in the raw view alone.
@@ -123,7 +124,7 @@ impl Set {
             form: Form::Plain,
             detector: *detector,
             validators: [].into(),
-            views: Views::FORMATS,
+            views: Views::FORMATS.with(Views::ENCODINGS),
             contexts: [].into(),
         }));
         self.lexicon = Some(Arc::clone(lexicon));
@@ -162,7 +163,8 @@ impl Engine {
     ) -> Result<Engine, TooLarge> {
         let raw =
             rules.iter().map(|rule| (rule.pattern.raw.clone(), Entry::new(Form::Plain, rule)));
-        let (mut folded, mut decoded, mut reads) = (Vec::new(), Vec::new(), false);
+        let (mut folded, mut decoded) = (Vec::new(), Vec::new());
+        let (mut reads, mut rotates) = (false, false);
         let (mut shortest, mut apart) = (usize::MAX, false);
         for rule in rules {
             let Some(hir) = &rule.pattern.folded else {
@@ -174,7 +176,8 @@ impl Engine {
                 .into_iter()
                 .map(|(form, hir)| (hir, Entry::new(form, rule)));
             let all: Vec<_> = std::iter::once(plain).chain(forms).collect();
-            if rule.views.has(Optional::Decoded) {
+            rotates |= rule.views.has(Optional::Rot13);
+            if rule.views.meets(Views::ENCODINGS) {
                 decoded.extend(all.iter().cloned());
                 shortest = shortest.min(rule.pattern.min);
             }
@@ -188,6 +191,7 @@ impl Engine {
             raw_apart: apart,
             decoded: Set::some(decoded)?,
             tools: tools && reads,
+            rotates,
             shortest,
             hidden_chars: Code::ALL.map(|code| code.chars_for(shortest)),
             decoding,
@@ -203,6 +207,7 @@ impl Engine {
     pub(crate) fn with_lexicon(mut self, lexicon: &Arc<Lexicon>) -> Result<Engine, TooLarge> {
         self.folded.add(lexicon);
         if let Some(shortest) = lexicon.shortest_decoded() {
+            self.rotates = true;
             let (decoded, before) = match self.decoded {
                 Some(set) => (set, self.shortest),
                 None => (Set::new(Vec::new())?, usize::MAX),
@@ -219,6 +224,11 @@ impl Engine {
     /// Whether anything looks into decoded text.
     pub(crate) fn decodes(&self) -> bool {
         self.decoded.is_some()
+    }
+
+    /// Whether anything looks into text whose letters are thirteen further.
+    pub(crate) fn rotates(&self) -> bool {
+        self.rotates
     }
 
     /// Whether anything reads as shells and URL parsers do.
@@ -358,9 +368,10 @@ impl<'e> Context<'e> {
         let view = match (entry.form, hit.view) {
             (_, View::Shell) if !entry.views.has(Optional::Shell) => None,
             (_, View::Url) if !entry.views.has(Optional::Url) => None,
+            (_, View::Rot13) if !entry.views.has(Optional::Rot13) => None,
+            (_, view) if view.is_decoded() && !entry.views.has(Optional::Decoded) => None,
             (Form::Plain, view) => Some(view),
             (Form::Spread, _) => disguise::spread_view(text, entry.views),
-            (Form::Rot13, _) => Some(View::Rot13),
             (Form::Reversed, _) => Some(View::Reversed),
         };
         let Some(view) = view else { return };

@@ -80,6 +80,19 @@ pub enum View {
 }
 
 impl View {
+    /// Whether it is made of escapes, deletions or encoded runs.
+    pub(crate) fn is_decoded(self) -> bool {
+        matches!(
+            self,
+            View::Unescaped
+                | View::Deleted
+                | View::Base64
+                | View::Base32
+                | View::Hex
+                | View::Selectors
+        )
+    }
+
     /// The name that records use.
     #[must_use]
     pub fn as_str(self) -> &'static str {

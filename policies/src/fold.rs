@@ -32,6 +32,20 @@ pub(crate) fn fold(from: char, mut to: impl FnMut(char)) {
     });
 }
 
+/// Whether a character is an ASCII letter in another shape (full-width, bold, in a
+/// circle), and not one with a mark or one that only looks like it.
+pub(crate) fn is_ascii_letter(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_alphabetic();
+    }
+    let (mut parts, mut letters) = (0usize, 0usize);
+    decompose_compatible(c, |part| {
+        parts = parts.saturating_add(1);
+        letters = letters.saturating_add(usize::from(part.is_ascii_alphabetic()));
+    });
+    parts == 1 && letters == 1
+}
+
 /// One character after decomposition; `None` where it is removed.
 fn plain(part: char) -> Option<char> {
     if part.is_ascii() {
@@ -86,13 +100,15 @@ pub(crate) fn folds_to_itself(c: char) -> bool {
 }
 
 /// Characters that show nothing, or only decorate: default-ignorable code
-/// points, C1 controls, and the blocks of combining diacritical marks. The
-/// marks of scripts that are unreadable without them (Arabic, Hebrew, Indic,
-/// Thai) stay.
+/// points, C1 controls, the blocks of combining diacritical marks, and what
+/// Arabic is mostly written without (vowel signs, hamza on a letter, the
+/// stretching of a line). The marks of scripts that are unreadable without them
+/// (Hebrew, Indic, Thai) stay.
 fn is_removed(c: char) -> bool {
     matches!(c,
         '\u{0080}'..='\u{0084}' | '\u{0086}'..='\u{009f}' | '\u{00ad}' | '\u{0300}'..='\u{036f}'
-        | '\u{0483}'..='\u{0489}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{0483}'..='\u{0489}' | '\u{061c}' | '\u{0640}' | '\u{064b}'..='\u{065f}'
+        | '\u{0670}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{20d0}'..='\u{20ff}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}'
@@ -195,6 +211,7 @@ mod tests {
             ("don’t — “so”", "don't - \"so\""),
             ("ǝɹouƃᴉ 忽·略", "erougi 忽.略"),
             ("אלף الف अलग ไทย", "אלף الف अलग ไทย"),
+            ("أنتَ الآنَ ذكـــاء", "انت الان ذكاء"),
         ] {
             assert_eq!(folded(text), plain);
         }

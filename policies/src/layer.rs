@@ -11,9 +11,9 @@ use crate::{
     bitrun::{BitRun, Code, LEAD_BYTES, LINE_CHARS},
     engine::{Context, Engine, Found, Part, Rank},
     finding::View,
-    fold::{fold, folds_to_itself},
+    fold::{fold, folds_to_itself, is_ascii_letter},
     limits,
-    rewrite::{Delete, Plain, Rewrite, is_deletion},
+    rewrite::{Delete, Plain, Rewrite, is_deletion, rot13},
     scanner::{Match, Scanner},
     shell::Shell,
     unescape::Unescape,
@@ -33,6 +33,8 @@ pub(crate) struct Layer {
     floor: usize,
     /// Up to this raw byte the text is what another layer's is.
     since: usize,
+    /// Its letters are thirteen further than they stand in the raw text.
+    turned: bool,
     raw: Option<Scanner>,
     folded: Scanner,
     /// Characters removed in a row.
@@ -54,6 +56,12 @@ struct Branch {
 impl Branch {
     /// Takes raw text. What is not rewritten goes on as it is, all at once.
     fn feed_text(&mut self, cx: &mut Context<'_>, text: &str, start: usize) {
+        if let (Rewrite::Rot13, Some(layer)) = (&self.rewrite, &mut self.layer) {
+            // As long as it was, so that it has the same places.
+            let turned: String = text.chars().map(rot13).collect();
+            layer.feed(cx, &turned, start);
+            return;
+        }
         let mut at = 0usize;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let passed = self.rewrite.passes(rest);
@@ -115,6 +123,7 @@ impl Layer {
             lead,
             floor: 0,
             since: 0,
+            turned: false,
             raw: None,
             folded: Scanner::default(),
             removed: 0,
@@ -142,6 +151,10 @@ impl Layer {
         if engine.reads_tools() && self.lead == 0 {
             all.push(Rewrite::Shell(Shell::default()));
             all.push(Rewrite::Url(Url::default()));
+        }
+        // The last of them: a text that is turned already has the others.
+        if engine.rotates() && !self.turned {
+            all.push(Rewrite::Rot13);
         }
         self.branches = all.into_iter().map(|rewrite| Branch { rewrite, layer: None }).collect();
     }
@@ -218,7 +231,7 @@ impl Layer {
             return;
         }
         (self.removed, self.unread) = (0, 0);
-        self.look_deeper(cx, c, at, false);
+        self.look_deeper(cx, c, at, false, true);
         let mut buffer = [0; 4];
         self.push(c.encode_utf8(&mut buffer).as_bytes(), at);
     }
@@ -244,23 +257,29 @@ impl Layer {
         let at = if changed { at.spread(c) } else { at };
         if folded.is_empty() {
             // Tags and selectors show nothing and carry what they carry.
-            self.look_deeper(cx, c, at, true);
+            self.look_deeper(cx, c, at, true, true);
             self.removed = self.removed.saturating_add(1);
             // To what reads tags they are a text, without gaps.
             self.unread = if Unescape::begins(c) { 0 } else { self.unread.saturating_add(1) };
             if self.unread >= limits::REMOVED_RUN {
                 self.unread = 0;
-                self.feed_branches(cx, ' ', at);
+                self.feed_branches(cx, ' ', at, |_| true);
             }
             if self.removed >= limits::REMOVED_RUN {
                 self.removed = 0;
-                self.feed_runs_char(cx, ' ', at, false);
+                self.end_ascii_runs(cx, at);
                 self.folded.push(b" ", at);
             }
         } else {
             (self.removed, self.unread) = (0, 0);
+            // Whoever turns letters leaves those with marks, and those of other
+            // alphabets, as they are.
+            let turns = is_ascii_letter(c);
             for part in std::str::from_utf8(&folded).unwrap_or_default().chars() {
-                self.look_deeper(cx, part, at, false);
+                self.look_deeper(cx, part, at, false, turns);
+            }
+            if !turns && self.depth < limits::DECODE_DEPTH {
+                self.feed_branches(cx, c, at, Rewrite::turns);
             }
             self.folded.push(&folded, at);
         }
@@ -275,14 +294,15 @@ impl Layer {
     }
 
     /// Gives a character to the rewritings and the runs. One that is `gone` in
-    /// the folded text is nothing to them, but for those that read it.
-    fn look_deeper(&mut self, cx: &mut Context<'_>, c: char, at: At, gone: bool) {
+    /// the folded text is nothing to them, but for those that read it; one that
+    /// does not turn is nothing to what turns letters.
+    fn look_deeper(&mut self, cx: &mut Context<'_>, c: char, at: At, gone: bool, turns: bool) {
         if self.depth >= limits::DECODE_DEPTH {
             return;
         }
         if !gone || Unescape::begins(c) {
             self.fork_where(cx, |rewrite| rewrite.concerns_char(c));
-            self.feed_branches(cx, c, at);
+            self.feed_branches(cx, c, at, |rewrite| turns || !rewrite.turns());
         }
         self.feed_runs_char(cx, c, at, gone);
     }
@@ -296,9 +316,23 @@ impl Layer {
         }
     }
 
+    /// So much that is not seen ends what is written in ASCII, and is itself what
+    /// selectors carry.
+    fn end_ascii_runs(&mut self, cx: &mut Context<'_>, at: At) {
+        for run in self.runs.iter_mut().filter(|run| run.code() != Code::Selectors) {
+            run.push(cx, ' ', at.start(), at.end(' '));
+        }
+    }
+
     /// Gives a character to the rewritings that have begun.
-    fn feed_branches(&mut self, cx: &mut Context<'_>, c: char, at: At) {
-        for branch in &mut self.branches {
+    fn feed_branches(
+        &mut self,
+        cx: &mut Context<'_>,
+        c: char,
+        at: At,
+        which: impl Fn(&Rewrite) -> bool,
+    ) {
+        for branch in self.branches.iter_mut().filter(|branch| which(&branch.rewrite)) {
             branch.feed_char(cx, c, at);
         }
     }
@@ -336,7 +370,9 @@ impl Layer {
             if self.lead == 0 {
                 layer.view = branch.rewrite.view();
             }
+            layer.turned = branch.rewrite.turns();
         }
+        layer.turned |= self.turned;
         layer.floor = self.floor;
         layer.folded = self.folded.fork();
         layer.removed = self.removed;
@@ -386,6 +422,7 @@ impl Layer {
     fn fork_deletion(&mut self, cx: &mut Context<'_>, raw: usize) {
         let (mut folded, line) = self.folded.fork_before(limits::DELETED_CHARS);
         let mut layer = Layer::new(self.depth.saturating_add(1), View::Deleted, self.lead);
+        layer.turned = self.turned;
         layer.branch_out(cx.engine);
         layer.floor = raw.max(self.floor);
         std::mem::swap(&mut layer.folded, &mut folded);
@@ -534,7 +571,7 @@ impl Layer {
                 continue;
             }
             span.start = span.start.max(self.floor);
-            let view = if same && self.floor == 0 { View::Raw } else { self.view };
+            let view = if same && self.floor == 0 && !self.turned { View::Raw } else { self.view };
             let rank = Rank { again: span.end <= self.since, depth: self.depth };
             let found = Found { scanner: &self.folded, found: &found, view, span, rank };
             cx.hit(self.part, &found);

@@ -20,9 +20,15 @@ pub(crate) enum Rewrite {
     Delete(Delete),
     Shell(Shell),
     Url(Url),
+    Rot13,
 }
 
 impl Rewrite {
+    /// Whether it turns letters.
+    pub(crate) fn turns(&self) -> bool {
+        matches!(self, Rewrite::Rot13)
+    }
+
     /// What a finding in it says.
     pub(crate) fn view(&self) -> View {
         match self {
@@ -30,6 +36,7 @@ impl Rewrite {
             Rewrite::Delete(_) => View::Deleted,
             Rewrite::Shell(_) => View::Shell,
             Rewrite::Url(_) => View::Url,
+            Rewrite::Rot13 => View::Rot13,
         }
     }
 
@@ -41,6 +48,7 @@ impl Rewrite {
             Rewrite::Delete(_) => memchr::memchr2(0x08, 0x7f, text.as_bytes()).is_some(),
             Rewrite::Shell(_) => Shell::concerns(text),
             Rewrite::Url(_) => Url::concerns(text),
+            Rewrite::Rot13 => text.bytes().any(|byte| byte.is_ascii_alphabetic()),
         }
     }
 
@@ -51,6 +59,7 @@ impl Rewrite {
             Rewrite::Delete(_) => is_deletion(c),
             Rewrite::Shell(_) => Shell::begins(c),
             Rewrite::Url(_) => c == ':',
+            Rewrite::Rot13 => c.is_ascii_alphabetic(),
         }
     }
 
@@ -61,6 +70,7 @@ impl Rewrite {
             Rewrite::Delete(state) => state.line.front().map(|piece| piece.at.start()),
             Rewrite::Shell(state) => state.hold(),
             Rewrite::Url(state) => state.hold(),
+            Rewrite::Rot13 => None,
         }
     }
 
@@ -69,7 +79,7 @@ impl Rewrite {
     pub(crate) fn passes(&mut self, text: &str) -> usize {
         match self {
             Rewrite::Unescape(state) => state.passes(text),
-            Rewrite::Delete(_) => 0,
+            Rewrite::Delete(_) | Rewrite::Rot13 => 0,
             Rewrite::Shell(state) => state.passes(text),
             Rewrite::Url(state) => state.passes(text),
         }
@@ -82,6 +92,10 @@ impl Rewrite {
             Rewrite::Delete(state) => state.push(c, at, out),
             Rewrite::Shell(state) => state.push(c, at, out),
             Rewrite::Url(state) => state.push(c, at, out),
+            Rewrite::Rot13 if c.is_ascii_alphabetic() => {
+                out.push(Plain { c: rot13(c), at: at.spread(c) });
+            }
+            Rewrite::Rot13 => out.push(Plain { c, at }),
         }
     }
 
@@ -92,7 +106,21 @@ impl Rewrite {
             Rewrite::Delete(state) => out.extend(state.line.drain(..)),
             Rewrite::Shell(state) => state.finish(out),
             Rewrite::Url(state) => state.finish(out),
+            Rewrite::Rot13 => {}
         }
+    }
+}
+
+/// A letter thirteen further in its alphabet, and any other character as it is.
+pub(crate) fn rot13(c: char) -> char {
+    let turn = |first: u8| {
+        let place = u8::try_from(c).unwrap_or(first).saturating_sub(first);
+        char::from(first.saturating_add((place.saturating_add(13)) % 26))
+    };
+    match c {
+        'a'..='z' => turn(b'a'),
+        'A'..='Z' => turn(b'A'),
+        _ => c,
     }
 }
 

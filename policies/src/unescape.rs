@@ -1,5 +1,5 @@
-//! Percent triplets, HTML character references, `\u` and `\x` escapes and tag
-//! characters, made plain as the text goes by.
+//! Percent triplets, HTML character references, quoted-printable, the escapes of
+//! JSON and of languages like it, and tag characters, made plain as the text goes by.
 
 use crate::{limits, rewrite::Plain, viewbuf::At};
 
@@ -139,9 +139,23 @@ fn read(text: &[char], after_quoted: bool) -> Reading {
         ['\\', 'u', '{', rest @ ..] => braced(rest),
         ['\\', 'u', rest @ ..] => utf16(rest),
         ['\\', 'x', rest @ ..] => fixed(rest, 2, 2),
+        ['\\', c, ..] => short(*c).map_or(Reading::No, |c| Reading::Done(c, 2)),
         ['\\'] => Reading::Partly,
         _ => Reading::No,
     }
+}
+
+/// The short escapes of JSON (RFC 8259 section 7), which languages share.
+fn short(c: char) -> Option<char> {
+    Some(match c {
+        '"' | '\\' | '/' => c,
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        _ => return None,
+    })
 }
 
 /// Quoted-printable, where at least two triplets follow one another: one alone
@@ -325,6 +339,7 @@ mod tests {
             ("R&D &amp; &lt;b&gt; &ampere", "R&D & <b> &ampere"),
             ("&&#65;&#;&#x;&", "&A&#;&#x;&"),
             ("\\u0069\\x67\\u{6e} C:\\users\\u12", "ign C:\\users\\u12"),
+            (r#"{\"a\":\"b\\\\c\/d\n\"}"#, "{\"a\":\"b\\\\c/d\n\"}"),
             ("\u{e0069}\u{e0067}", "ig"),
             ("&#99999999;", "\u{fffd}9;"),
             ("\\ud83d\\ude00 \\uDB40\\uDC69.", "😀 \u{e0069}."),

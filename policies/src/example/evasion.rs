@@ -51,17 +51,12 @@ const KINDS: &[(&str, Option<Kind>)] = &[
     ("wallet", Some(Kind::Exact)),
 ];
 
-/// Rows that `make evasion` runs and prints and that do not count yet for the
-/// share that must be caught, with the reason.
-const UNSEEN: &[(&str, &str)] = &[
-    ("leet", "not counted: its view is new"),
-    ("spaced", "not counted: its view is new"),
-    ("dotted", "not counted: its view is new"),
-    ("deletion", "not counted: its view is new"),
-    ("upside-down", "not counted: its view is new"),
-    ("smuggled", "not counted: its view is new"),
-    ("base32", "not counted: its view is new"),
-    ("rot13", "not counted: its view is new"),
+/// Detectors whose texts are not what those of their category are: marks that a
+/// chat template's tokens are made of, and addresses with a place for data.
+const OF_DETECTOR: &[(&str, Kind)] = &[
+    ("exfiltration.template", Kind::Address),
+    ("markup.role", Kind::Code),
+    ("markup.tokens", Kind::Code),
 ];
 
 /// An attack that a bundle catches.
@@ -173,11 +168,8 @@ fn attack<'b>(bundle: &'b Bundle, example: &'b Example) -> Option<Attack<'b>> {
         return None;
     }
     let worst = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Low);
-    let found: Vec<_> = findings
-        .iter()
-        .filter(|finding| finding.severity == worst)
-        .map(|finding| kind(&finding.category))
-        .collect();
+    let found: Vec<_> =
+        findings.iter().filter(|finding| finding.severity == worst).map(kind).collect();
     // The strictest of its kinds: what a machine reads is no sentence.
     let strict = [Kind::Exact, Kind::Address, Kind::Code, Kind::Words];
     if found.contains(&None) {
@@ -187,9 +179,14 @@ fn attack<'b>(bundle: &'b Bundle, example: &'b Example) -> Option<Attack<'b>> {
     Some(Attack { bundle, example, kind, plain, trace })
 }
 
-fn kind(category: &str) -> Option<Kind> {
-    let found = KINDS.iter().find(|(name, _)| *name == category);
-    found.unwrap_or_else(|| panic!("say in KINDS what the texts of `{category}` are")).1
+fn kind(finding: &Finding) -> Option<Kind> {
+    let own = OF_DETECTOR.iter().find(|(id, _)| *id == &*finding.detector);
+    let category = &*finding.category;
+    let usual = || {
+        let found = KINDS.iter().find(|(name, _)| *name == category);
+        found.unwrap_or_else(|| panic!("say in KINDS what the texts of `{category}` are")).1
+    };
+    own.map_or_else(usual, |(_, kind)| Some(*kind))
 }
 
 /// One way to evade: a row, or two in order. The encoding comes last.
@@ -204,16 +201,14 @@ fn ways(kind: Kind) -> Vec<Way> {
                 (false, false) => first < second,
                 (one, two) => two || !one,
             };
-            if ordered {
+            // Letters stand apart once: what is between them makes no other row.
+            let twice = [one, two].iter().all(|row| matches!(row.name, "spaced" | "dotted"));
+            if ordered && !twice {
                 ways.push(vec![*one, *two]);
             }
         }
     }
     ways
-}
-
-fn unseen(way: &Way) -> bool {
-    way.iter().any(|row| UNSEEN.iter().any(|(name, _)| *name == row.name))
 }
 
 fn evade(text: &str, way: &Way, random: &mut Random) -> String {
@@ -235,6 +230,13 @@ impl Share {
         }
     }
 
+    fn join(&mut self, other: Share) {
+        self.runs += other.runs;
+        for (sum, one) in self.caught.iter_mut().zip(other.caught) {
+            *sum += one;
+        }
+    }
+
     fn percent(&self) -> [f64; 2] {
         self.caught.map(|caught| 100.0 * f64::from(caught) / f64::from(self.runs.max(1)))
     }
@@ -249,19 +251,29 @@ fn what_is_caught_plain_is_caught_evaded() {
     assert!(attacks.len() > 300, "{} attacks", attacks.len());
     let mut tally = Tally::default();
     if std::env::var_os("TROTH_EVASION").is_some() {
-        for (number, attack) in attacks.iter().enumerate() {
-            for (index, way) in ways(attack.kind).iter().enumerate() {
-                let mut random = Random::new((number * 1000 + index).try_into().unwrap());
-                tally.run(attack, way, &mut random);
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = |worker: usize| {
+            let mut tally = Tally::default();
+            for (number, attack) in attacks.iter().enumerate().skip(worker).step_by(workers) {
+                for (index, way) in ways(attack.kind).iter().enumerate() {
+                    let mut random = Random::new((number * 1000 + index).try_into().unwrap());
+                    tally.run(attack, way, &mut random);
+                }
             }
-        }
+            tally
+        };
+        std::thread::scope(|scope| {
+            let shares: Vec<_> =
+                (0..workers).map(|worker| scope.spawn(move || share(worker))).collect();
+            shares.into_iter().for_each(|share| tally.add(share.join().unwrap()));
+        });
         std::io::stdout().write_all(tally.table().as_bytes()).unwrap();
     } else {
         let seed = std::env::var("TROTH_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or(SEED);
         let mut random = Random::new(seed);
         let ways: Vec<(Kind, Vec<Way>)> = [Kind::Words, Kind::Code, Kind::Exact, Kind::Address]
-            .map(|kind| (kind, ways(kind).into_iter().filter(|way| !unseen(way)).collect()))
+            .map(|kind| (kind, ways(kind)))
             .into();
         for _ in 0..SAMPLE {
             let attack = random.choose(&attacks);
@@ -269,17 +281,15 @@ fn what_is_caught_plain_is_caught_evaded() {
             let way = random.choose(ways).clone();
             tally.run(attack, &way, &mut random);
         }
-        assert_eq!(tally.seen.runs, SAMPLE, "seed {seed}");
+        assert_eq!(tally.every.runs, SAMPLE, "seed {seed}");
     }
-    let least = tally.seen.percent().into_iter().fold(100.0, f64::min);
+    let least = tally.every.percent().into_iter().fold(100.0, f64::min);
     assert!(least >= 99.0, "{least:.2}%\n{}", tally.missed.join("\n"));
 }
 
 /// What became of the runs.
 #[derive(Default)]
 struct Tally {
-    /// The rows that count.
-    seen: Share,
     every: Share,
     by_row: BTreeMap<(&'static str, bool), Share>,
     by_pair: BTreeMap<(&'static str, &'static str), (Share, String)>,
@@ -292,13 +302,10 @@ impl Tally {
         let text = evade(&attack.example.raw.text, way, random);
         let caught = attack.caught(&text, random);
         self.every.add(caught);
-        if !unseen(way) {
-            self.seen.add(caught);
-            self.by_bundle.entry(attack.bundle.name().to_owned()).or_default().add(caught);
-            if caught != [true, true] && (way.len() == 1 || self.missed.len() < 40) {
-                let rows: Vec<&str> = way.iter().map(|row| row.name).collect();
-                self.missed.push(format!("{} {rows:?} {caught:?}", attack.name()));
-            }
+        self.by_bundle.entry(attack.bundle.name().to_owned()).or_default().add(caught);
+        if caught != [true, true] && (way.len() == 1 || self.missed.len() < 40) {
+            let rows: Vec<&str> = way.iter().map(|row| row.name).collect();
+            self.missed.push(format!("{} {rows:?} {caught:?}", attack.name()));
         }
         for row in way {
             self.by_row.entry((row.name, way.len() > 1)).or_default().add(caught);
@@ -312,6 +319,24 @@ impl Tally {
         }
     }
 
+    fn add(&mut self, other: Tally) {
+        self.every.join(other.every);
+        for (row, share) in other.by_row {
+            self.by_row.entry(row).or_default().join(share);
+        }
+        for (pair, (share, example)) in other.by_pair {
+            let entry = self.by_pair.entry(pair).or_default();
+            entry.0.join(share);
+            if entry.1.is_empty() {
+                entry.1 = example;
+            }
+        }
+        for (bundle, share) in other.by_bundle {
+            self.by_bundle.entry(bundle).or_default().join(share);
+        }
+        self.missed.extend(other.missed);
+    }
+
     fn table(&self) -> String {
         let mut out = String::from(
             "\nrow              alone: runs  whole stream   in pairs: runs  whole stream\n",
@@ -319,36 +344,32 @@ impl Tally {
         for row in ROWS {
             let [alone, pairs] = [false, true]
                 .map(|pairs| self.by_row.get(&(row.name, pairs)).copied().unwrap_or_default());
-            let note = UNSEEN.iter().find(|(name, _)| *name == row.name).map_or("", |(_, why)| why);
             let ([a, b], [c, d]) = (alone.percent(), pairs.percent());
             let _ = writeln!(
                 out,
-                "{:<16} {:>11} {a:>6.2} {b:>6.2} {:>16} {c:>6.2} {d:>6.2}  {note}",
+                "{:<16} {:>11} {a:>6.2} {b:>6.2} {:>16} {c:>6.2} {d:>6.2}",
                 row.name, alone.runs, pairs.runs
             );
         }
         for ((one, two), (share, example)) in &self.by_pair {
             let [whole, stream] = share.percent();
-            if whole.min(stream) < 99.0 && !unseen(&named(one, two)) {
+            if whole.min(stream) < 99.0 {
                 let runs = share.runs;
                 let _ =
                     writeln!(out, "{one} then {two}: {whole:.2} {stream:.2} of {runs} ({example})");
             }
         }
+        for missed in self.missed.iter().filter(|missed| !missed.contains("\", \"")) {
+            let _ = writeln!(out, "missed: {missed}");
+        }
         for (name, share) in &self.by_bundle {
             let [whole, stream] = share.percent();
             let _ = writeln!(out, "bundle {name}: {whole:.2} {stream:.2} of {}", share.runs);
         }
-        for (what, share) in [("rows that count", self.seen), ("all rows", self.every)] {
-            let [whole, stream] = share.percent();
-            let _ = writeln!(out, "{what}: {whole:.2} {stream:.2} of {}", share.runs);
-        }
+        let [whole, stream] = self.every.percent();
+        let _ = writeln!(out, "all: {whole:.2} {stream:.2} of {}", self.every.runs);
         out
     }
-}
-
-fn named(one: &str, two: &str) -> Way {
-    ROWS.iter().filter(|row| row.name == one || row.name == two).collect()
 }
 
 #[derive(Deserialize)]

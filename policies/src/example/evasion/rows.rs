@@ -233,11 +233,13 @@ fn leet(text: &str, random: &mut Random) -> String {
     })
 }
 
-/// `i g n o r e   a l l`: a mark between letters, three spaces between words.
+/// `i g n o r e   a l l`: a mark between letters, three spaces between words. What
+/// is not seen is between no letters, and what sits on a letter stays with it.
 fn spaced(text: &str, mark: char) -> String {
     let mut before = ' ';
     chars(text, |c, out| {
-        if c.is_ascii_alphanumeric() && before.is_ascii_alphanumeric() {
+        let unseen = is_unseen(c);
+        if !unseen && c.is_alphanumeric() && before.is_alphanumeric() {
             out.push(mark);
         }
         if c == ' ' {
@@ -245,8 +247,15 @@ fn spaced(text: &str, mark: char) -> String {
         } else {
             out.push(c);
         }
-        before = c;
+        before = if unseen { before } else { c };
     })
+}
+
+/// What shows nothing, and marks that are drawn with the letter before them.
+fn is_unseen(c: char) -> bool {
+    let mut folded = String::new();
+    crate::fold::fold(c, |part| folded.push(part));
+    folded.is_empty() || unicode_normalization::char::is_combining_mark(c)
 }
 
 fn upside_down(text: &str, _: &mut Random) -> String {

@@ -9,7 +9,7 @@ fn everything(patterns: &[&str]) -> Arc<Engine> {
         .zip(0..)
         .map(|(text, detector)| {
             let pattern = Pattern::parse(text, true, 4096).unwrap();
-            let views = Views::FORMATS.with(Views::DISGUISES);
+            let views = Views::FORMATS.with(Views::ENCODINGS).with(Views::DISGUISES);
             Rule { pattern, detector, validators: [].into(), views, contexts: [].into() }
         })
         .collect();
@@ -115,7 +115,8 @@ fn shifted(text: &str, first: u32) -> String {
 }
 
 fn rot13(text: &str) -> String {
-    mapped(text, "abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
+    let (letters, turned) = ("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm");
+    mapped(&mapped(text, letters, turned), &letters.to_uppercase(), &turned.to_uppercase())
 }
 
 fn backwards(text: &str) -> String {
@@ -177,7 +178,9 @@ const LATIN: &[Row] = &[
     ("leet of signs", |t| mapped(t, "as", "@$"), View::Leet),
     ("leet, spelled", |t| spelled(&mapped(t, "eiot", "3107"), " "), View::Spelled),
     ("rot13", rot13, View::Rot13),
-    ("rot13 in base64", |t| base64(&rot13(t)), View::Rot13),
+    ("rot13 in base64", |t| base64(&rot13(t)), View::Base64),
+    ("base64 in rot13", |t| rot13(&base64(t)), View::Base64),
+    ("escapes in rot13", |t| rot13(&escaped(t)), View::Unescaped),
     ("backwards", backwards, View::Reversed),
     (
         "upside down",

@@ -53,7 +53,7 @@ fn cost(bundle: &Bundle, channel: Channel, text: &str) -> u64 {
 #[test]
 fn no_text_costs_more_than_in_proportion_to_its_length() {
     let bundle = Bundle::compile(&Source::baseline()).unwrap().bundle;
-    let (short, long) = (adversarial(16 << 10), adversarial(64 << 10));
+    let (short, long) = (adversarial(64 << 10), adversarial(256 << 10));
     let mut worst = Vec::new();
     for channel in [Channel::User, Channel::ToolCall] {
         for ((name, short), (_, long)) in short.iter().zip(&long) {
