@@ -6,7 +6,8 @@
 //! Then the hold: how much it holds, and what a delta costs.
 //!
 //! `cargo bench -p troth-policies --bench views`. Ratios are of one run; wall
-//! time on a shared machine is never asserted.
+//! time on a shared machine is never asserted. With names, only those rows and
+//! texts: `cargo bench -p troth-policies --bench views -- all code`.
 
 use std::{
     collections::HashMap,
@@ -29,15 +30,24 @@ fn main() {
 
 fn run() -> Result<(), Failure> {
     let mut out = io::stdout();
+    let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = |names: &[&str], name: &str| {
+        let asked: Vec<&String> = only.iter().filter(|one| names.contains(&one.as_str())).collect();
+        asked.is_empty() || asked.iter().any(|one| *one == name)
+    };
     let detectors = detectors()?;
     writeln!(out, "{} detectors with patterns\n", detectors.len())?;
-    let texts = texts()?;
+    let mut texts = texts()?;
+    texts.retain(|(name, _)| wanted(&["English", "Chinese", "code", "JSON"], name));
     let raw = bundle(&detectors, Some(&[]))?;
     let all = bundle(&detectors, None)?;
     writeln!(out, "| bytes a second | {} |", names(&texts))?;
     writeln!(out, "|---|{}", "---:|".repeat(texts.len()))?;
     let mut rates = Vec::new();
     let mut row = |name: &str, rate: &dyn Fn(&str) -> f64| -> Result<Vec<f64>, Failure> {
+        if !name.contains("Set") && !wanted(ROWS, name.trim_start_matches("raw, ")) {
+            return Ok(Vec::new());
+        }
         let measured: Vec<f64> = texts.iter().map(|(_, text)| rate(text)).collect();
         let cells: Vec<String> =
             measured.iter().map(|rate| format!("{:.1} MB/s", rate / 1e6)).collect();
@@ -49,8 +59,9 @@ fn run() -> Result<(), Failure> {
             black_box(text.to_owned());
         })
     })?;
-    match regex_set(&detectors) {
-        Ok(set) => {
+    match wanted(ROWS, "set").then(|| regex_set(&detectors)).transpose() {
+        Ok(None) => {}
+        Ok(Some(set)) => {
             // Seen before, and then as it comes: its states do not fit into its
             // cache, and it makes them again and again.
             row("`RegexSet`, 16 KiB again", &|text| {
@@ -72,15 +83,23 @@ fn run() -> Result<(), Failure> {
     }
     rates.push(row("raw", &|text| screened(&raw, Channel::User, text))?);
     for view in ["decoded", "leet", "spelled", "rot13", "reversed"] {
+        if !wanted(ROWS, view) {
+            continue;
+        }
         let one = bundle(&detectors, Some(&[view]))?;
         row(&format!("raw, {view}"), &|text| screened(&one, Channel::User, text))?;
     }
     rates.push(row("all", &|text| screened(&all, Channel::User, text))?);
     row("all, of a tool's argument", &|text| screened(&all, Channel::ToolCall, text))?;
-    if let [raw, all] = rates.as_slice() {
+    if let [raw, all] = rates.as_slice()
+        && raw.len() == all.len()
+    {
         let ratios: Vec<String> =
             raw.iter().zip(all).map(|(raw, all)| format!("{:.2}", raw / all)).collect();
         writeln!(out, "| raw / all | {} |", ratios.join(" | "))?;
+    }
+    if !wanted(ROWS, "hold") {
+        return Ok(());
     }
     writeln!(out, "\n| hold, deltas of 4 characters | held on average | at most | a delta |")?;
     writeln!(out, "|---|---:|---:|---:|")?;
@@ -331,6 +350,20 @@ impl Dice {
     }
 }
 
+/// What can be asked for alone, `set` being `RegexSet`.
+const ROWS: &[&str] = &[
+    "copy",
+    "set",
+    "raw",
+    "decoded",
+    "leet",
+    "spelled",
+    "rot13",
+    "reversed",
+    "all",
+    "all, of a tool's argument",
+    "hold",
+];
 const MEBIBYTE: usize = 1 << 20;
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]

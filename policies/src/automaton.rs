@@ -27,6 +27,7 @@ mod viability;
 
 use std::{
     collections::HashMap,
+    ops::Range,
     panic::{RefUnwindSafe, UnwindSafe},
 };
 
@@ -75,8 +76,9 @@ pub(crate) struct Scratch {
     cache: Cache,
     pub(crate) pass: passes::Pass,
     pub(crate) work: threads::Work,
-    /// A list to work with.
+    /// Lists to work with.
     pub(crate) patterns: Vec<u32>,
+    pub(crate) changes: Vec<Range<usize>>,
     /// What two bytes come to, by what stands before them and their classes.
     begun: HashMap<(Side, usize, usize), Begun>,
 }
@@ -99,16 +101,17 @@ pub(crate) enum Scan {
 }
 
 impl Automaton {
-    /// Compiles the patterns; `squeezes` where some are spelled or in leet.
+    /// Compiles the patterns, each with how many bytes before a match say something
+    /// about it; `squeezes` where some are spelled or in leet.
     ///
     /// # Errors
     /// Where they exceed the size limit.
     pub(crate) fn new(
-        patterns: &[&Hir],
+        patterns: &[(&Hir, usize)],
         squeezes: bool,
         limit: usize,
     ) -> Result<Automaton, TooLarge> {
-        let dfa = lazy(patterns, limit)?;
+        let dfa = lazy(&patterns.iter().map(|(hir, _)| *hir).collect::<Vec<_>>(), limit)?;
         let passes = Passes::new(patterns, squeezes, limit)?;
         let viability = Viability::new(dfa.get_nfa());
         let beginnings = Beginnings::new(dfa.get_nfa(), &viability);
@@ -119,6 +122,7 @@ impl Automaton {
             pass: passed.pass(),
             work: threads::Work::new(states),
             patterns: Vec::new(),
+            changes: Vec::new(),
             begun: HashMap::new(),
         };
         let scratch = Pool::new(Box::new(create) as Create);

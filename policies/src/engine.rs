@@ -106,7 +106,9 @@ impl Entry {
 
 impl Set {
     fn new(parts: Vec<(Hir, Entry)>) -> Result<Set, TooLarge> {
-        let patterns: Vec<&Hir> = parts.iter().map(|(hir, _)| hir).collect();
+        let behind = |entry: &Entry| entry.contexts.iter().map(Nearby::bytes).max();
+        let patterns: Vec<(&Hir, usize)> =
+            parts.iter().map(|(hir, entry)| (hir, behind(entry).unwrap_or(1))).collect();
         let squeezes = parts.iter().any(|(_, entry)| entry.form == Form::Spread);
         let automaton = Automaton::new(&patterns, squeezes, limits::ENGINE_NFA_BYTES)?;
         let entries: Vec<Entry> = parts.into_iter().map(|(_, entry)| entry).collect();

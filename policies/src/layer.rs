@@ -35,6 +35,8 @@ pub(crate) struct Layer {
     since: usize,
     /// Its letters are thirteen further than they stand in the raw text.
     turned: bool,
+    /// It was forked from a layer that has branches like its own.
+    twin: bool,
     raw: Option<Scanner>,
     folded: Scanner,
     /// Characters removed in a row.
@@ -124,6 +126,7 @@ impl Layer {
             floor: 0,
             since: 0,
             turned: false,
+            twin: false,
             raw: None,
             folded: Scanner::default(),
             removed: 0,
@@ -372,9 +375,14 @@ impl Layer {
             }
             layer.turned = branch.rewrite.turns();
         }
-        layer.turned |= self.turned;
+        layer.twin = true;
         layer.floor = self.floor;
         layer.folded = self.folded.fork();
+        // Turned letters stand in the places of the raw ones. Where a layer like
+        // the first one has turned them too, that one looks at them.
+        let turns = layer.turned && !self.turned;
+        layer.folded.compare(!turns || self.twin);
+        layer.turned |= self.turned;
         layer.removed = self.removed;
         layer.unread = self.unread;
         layer.branch_out(engine);
@@ -382,7 +390,11 @@ impl Layer {
         for (deep, branch) in layer.branches.iter_mut().zip(&self.branches) {
             if branch.layer.is_some() {
                 *deep = branch.clone();
-                deep.layer.iter_mut().for_each(|layer| layer.deepen());
+                if let Some(layer) = &mut deep.layer {
+                    layer.deepen();
+                    // What it was cloned from goes on looking at what stays the same.
+                    layer.folded.compare(!matches!(deep.rewrite, Rewrite::Delete(_)));
+                }
             }
         }
         layer.since = self.folded.raw_end();
@@ -421,6 +433,7 @@ impl Layer {
     /// before the first deletion may be out by now and is not in the finding.
     fn fork_deletion(&mut self, cx: &mut Context<'_>, raw: usize) {
         let (mut folded, line) = self.folded.fork_before(limits::DELETED_CHARS);
+        folded.compare(false);
         let mut layer = Layer::new(self.depth.saturating_add(1), View::Deleted, self.lead);
         layer.turned = self.turned;
         layer.branch_out(cx.engine);

@@ -51,6 +51,8 @@ pub(crate) struct Scanner {
     found: Vec<(u32, usize)>,
     /// How far terms have been looked for.
     terms: Cursor,
+    /// Where the view is the raw text, another scanner looks at it.
+    compares: bool,
 }
 
 impl Scanner {
@@ -64,7 +66,14 @@ impl Scanner {
             seen: self.start,
             found: Vec::new(),
             terms: self.terms.fork(),
+            compares: self.compares,
         }
+    }
+
+    /// Says that another scanner looks at the same text as far as it is the raw
+    /// one, so that only the matches that what differs has a part in are its own.
+    pub(crate) fn compare(&mut self, compares: bool) {
+        self.compares = compares;
     }
 
     /// As `fork`, but without the last characters, which are given back, and
@@ -261,7 +270,13 @@ impl Scanner {
         let base = self.view.base();
         let from = self.start.saturating_sub(base);
         let passes = automaton.passes();
-        let mut marks = passes.marks(&mut scratch.pass, self.view.bytes(), from, ended);
+        let mut changes = std::mem::take(&mut scratch.changes);
+        let changed = self.compares.then(|| {
+            self.view.changes(&mut changes);
+            changes.as_slice()
+        });
+        let mut marks = passes.marks(&mut scratch.pass, self.view.bytes(), from, ended, changed);
+        scratch.changes = changes;
         while let Some(at) = marks.next(self.start.saturating_sub(base)) {
             self.start = base.saturating_add(at);
             self.found.clear();

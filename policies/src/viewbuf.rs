@@ -1,6 +1,6 @@
 //! The bytes of a view that are still needed, each with its place in the raw text.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 /// Where a piece of a view came from, in raw bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,25 @@ impl ViewBuf {
         match (self.piece(from), self.piece(last)) {
             (Some(a), Some(b)) => a.view == b.view && matches!(a.at, At::Same(_)),
             _ => false,
+        }
+    }
+
+    /// Where the view is not the raw text, counted in what is kept: from where to
+    /// where, the joints of what is left out between included.
+    pub(crate) fn changes(&self, changes: &mut Vec<Range<usize>>) {
+        changes.clear();
+        let ends = self.pieces.iter().skip(1).map(|piece| piece.view).chain([self.end()]);
+        for (piece, end) in self.pieces.iter().zip(ends) {
+            let end = match piece.at {
+                At::Same(_) => piece.view,
+                At::Span(..) => end,
+            };
+            let Some(start) = piece.view.checked_sub(self.base) else { continue };
+            let end = end.saturating_sub(self.base);
+            match changes.last_mut() {
+                Some(last) if start <= last.end => last.end = last.end.max(end),
+                _ => changes.push(start..end),
+            }
         }
     }
 

@@ -35,8 +35,12 @@ pub(crate) struct Passes {
     patterns: Vec<Vec<u32>>,
     /// By pattern, its lists of parts.
     lists: Vec<[Vec<Reach>; 2]>,
-    /// The longest match of any pattern, in bytes.
+    /// By pattern, its longest match and what says something about it before it,
+    /// in bytes.
+    reaches: Vec<(usize, usize)>,
+    /// The longest of all.
     longest: usize,
+    behind: usize,
 }
 
 /// A signal of a part, and how far after the beginning of a match it ends, in
@@ -106,12 +110,16 @@ pub(crate) struct Mark {
 }
 
 impl Passes {
-    pub(super) fn new(patterns: &[&Hir], squeezes: bool, limit: usize) -> Result<Passes, TooLarge> {
+    pub(super) fn new(
+        patterns: &[(&Hir, usize)],
+        squeezes: bool,
+        limit: usize,
+    ) -> Result<Passes, TooLarge> {
         let (mut words, mut squeezed, mut runs) =
             (Signals::default(), Signals::default(), Vec::new());
         // By list: of which pass, which number there, and how far.
         let mut found: Vec<[Vec<(usize, Reach)>; 2]> = Vec::new();
-        for hir in patterns {
+        for (hir, _) in patterns {
             found.push(parts(hir, squeezes).map(|parts| {
                 let mut list = Vec::new();
                 for Part { form, least, most } in parts {
@@ -164,7 +172,11 @@ impl Passes {
             }
             lists.push(both);
         }
-        let longest = patterns.iter().map(|hir| hir.properties().maximum_len());
+        // A pattern without a longest match is refused before it comes here.
+        let reaches: Vec<(usize, usize)> = patterns
+            .iter()
+            .map(|(hir, behind)| (hir.properties().maximum_len().unwrap_or(usize::MAX), *behind))
+            .collect();
         Ok(Passes {
             words: automaton(&words.words)?,
             squeezed: automaton(&squeezed.words)?,
@@ -175,8 +187,9 @@ impl Passes {
             first: [second, third],
             patterns: of_signal,
             lists,
-            // A pattern without a longest match is refused before it comes here.
-            longest: longest.map(|most| most.unwrap_or(usize::MAX)).max().unwrap_or(0),
+            longest: reaches.iter().map(|(longest, _)| *longest).max().unwrap_or(0),
+            behind: reaches.iter().map(|(_, behind)| *behind).max().unwrap_or(0),
+            reaches,
         })
     }
 
@@ -195,13 +208,29 @@ impl Passes {
         words.fold(runs, usize::saturating_add)
     }
 
-    /// Where matches begin from `from` on, as far as what follows is all there.
-    pub(crate) fn marks(&self, pass: &mut Pass, text: &[u8], from: usize, ended: bool) -> Marks {
+    /// Where matches begin from `from` on, as far as what follows is all there. With
+    /// `changes`, only those that one of these ranges has a part in.
+    pub(crate) fn marks(
+        &self,
+        pass: &mut Pass,
+        text: &[u8],
+        from: usize,
+        ended: bool,
+        changes: Option<&[Range<usize>]>,
+    ) -> Marks {
         // A match from before here ends, and is looked after, before the end.
         let upto = if ended { text.len() } else { text.len().saturating_sub(self.longest) };
         if upto < from.saturating_add(WORTHWHILE_BYTES) {
             return Marks { upto: from, ..Marks::default() };
         }
+        let decided = Marks { upto, ..Marks::default() };
+        let (text, from) = match changes {
+            None => (text, from),
+            Some(changes) => match self.window(changes, from, text.len()) {
+                Some(window) => (text.get(..window.end).unwrap_or(text), window.start),
+                None => return decided,
+            },
+        };
         let mut marked = std::mem::take(&mut pass.marked);
         marked.begin(from, text.len());
         let [second, third] = self.first;
@@ -217,13 +246,27 @@ impl Passes {
             (Some(dfa), Some(cache)) => runs(dfa, cache, text, from, third, &mut marked).is_some(),
             _ => true,
         };
-        let marks = if all { marked.end(self) } else { None };
+        let marks = if all { marked.end(self, changes) } else { None };
         marked.forget();
         pass.marked = marked;
         match marks {
-            Some(rest) => Marks { rest, upto, ..Marks::default() },
+            Some(rest) => Marks { rest, ..decided },
             None => Marks { upto: from, gave_up: true, ..Marks::default() },
         }
+    }
+}
+
+impl Passes {
+    /// What of the text there is to look at for matches that begin from `from` on
+    /// and that changes have a part in.
+    fn window(&self, changes: &[Range<usize>], from: usize, end: usize) -> Option<Range<usize>> {
+        let before =
+            changes.partition_point(|change| change.end.saturating_add(self.behind) < from);
+        let changes = changes.get(before..).unwrap_or_default();
+        let (first, last) = (changes.first()?, changes.last()?);
+        let start = first.start.saturating_sub(self.longest).max(from);
+        let reach = self.behind.saturating_add(self.longest).saturating_add(1);
+        Some(start..last.end.saturating_add(reach).min(end))
     }
 }
 
@@ -392,7 +435,7 @@ impl Marked {
 
     /// Where all lists of a pattern say so, for each pattern: by where it begins,
     /// the last ones first. Nothing where there was too much.
-    fn end(&mut self, passes: &Passes) -> Option<Vec<Mark>> {
+    fn end(&mut self, passes: &Passes, changes: Option<&[Range<usize>]>) -> Option<Vec<Mark>> {
         if self.found.len() > self.most {
             return None;
         }
@@ -406,17 +449,18 @@ impl Marked {
         let mut marks = std::mem::take(&mut self.marks);
         for &pattern in &patterns {
             let Some([rare, second]) = passes.lists.get(place(pattern)) else { continue };
-            let mut add = |range: Range<usize>| {
-                marks.push(Mark { first: range.start, past: range.end, pattern });
-            };
-            if second.is_empty() {
-                self.ranges(rare).into_iter().for_each(&mut add);
-                continue;
+            let mut ranges = self.ranges(rare);
+            if let Some(changes) = changes {
+                let (longest, behind) =
+                    passes.reaches.get(place(pattern)).copied().unwrap_or_default();
+                let near = near(changes, longest, behind);
+                ranges = both(&ranges, &near);
             }
-            let second = self.ranges(second);
-            if !second.is_empty() {
-                both(&self.ranges(rare), &second, add);
+            if !second.is_empty() && !ranges.is_empty() {
+                ranges = both(&ranges, &self.ranges(second));
             }
+            let mark = |range: Range<usize>| Mark { first: range.start, past: range.end, pattern };
+            marks.extend(ranges.into_iter().map(mark));
         }
         self.patterns = patterns;
         marks.sort_unstable_by_key(|mark| std::cmp::Reverse((mark.first, mark.pattern)));
@@ -468,16 +512,31 @@ fn join(ranges: &mut Vec<Range<usize>>) {
     });
 }
 
+/// Where a match begins that a change has a part in, or that is about what stands
+/// so far before it.
+fn near(changes: &[Range<usize>], longest: usize, behind: usize) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = changes
+        .iter()
+        .map(|change| {
+            let past = change.end.saturating_add(behind).saturating_add(1);
+            change.start.saturating_sub(longest)..past
+        })
+        .collect();
+    join(&mut ranges);
+    ranges
+}
+
 /// Where ranges of the one and of the other overlap; both are joined.
-fn both(one: &[Range<usize>], other: &[Range<usize>], mut add: impl FnMut(Range<usize>)) {
-    let mut rest = other;
+fn both(one: &[Range<usize>], other: &[Range<usize>]) -> Vec<Range<usize>> {
+    let (mut rest, mut overlaps) = (other, Vec::new());
     for range in one {
         let passed = rest.partition_point(|other| other.end <= range.start);
         rest = rest.get(passed..).unwrap_or_default();
         for other in rest.iter().take_while(|other| other.start < range.end) {
-            add(range.start.max(other.start)..range.end.min(other.end));
+            overlaps.push(range.start.max(other.start)..range.end.min(other.end));
         }
     }
+    overlaps
 }
 
 impl Marks {

@@ -4,7 +4,7 @@ use super::*;
 
 fn automaton(patterns: &[&str]) -> Automaton {
     let hirs: Vec<Hir> = patterns.iter().map(|p| Parser::new().parse(p).unwrap()).collect();
-    Automaton::new(&hirs.iter().collect::<Vec<_>>(), true, 1 << 20).unwrap()
+    Automaton::new(&hirs.iter().map(|hir| (hir, 1)).collect::<Vec<_>>(), true, 1 << 20).unwrap()
 }
 
 /// Were the lazy DFA ever to give up, the slow way must say the same.
@@ -89,7 +89,7 @@ fn the_passes_leave_no_match_out() {
         let text = text.join(if seed % 2 == 0 { " " } else { "" });
         let text = text.as_bytes();
         for (from, ended) in [(0, true), (5, true), (0, false), (17, false)] {
-            let mut marks = automaton.passes().marks(&mut scratch.pass, text, from, ended);
+            let mut marks = automaton.passes().marks(&mut scratch.pass, text, from, ended, None);
             let mut marked = std::collections::BTreeSet::new();
             let mut at = from;
             while let Some(next) = marks.next(at) {
@@ -110,5 +110,5 @@ fn the_passes_leave_no_match_out() {
 #[test]
 fn a_set_past_its_limit_is_refused() {
     let hir = Parser::new().parse(r"(?:\w{1,50} ){1,50}").unwrap();
-    assert!(Automaton::new(&[&hir], true, 1 << 20).is_err());
+    assert!(Automaton::new(&[(&hir, 1)], true, 1 << 20).is_err());
 }
