@@ -13,6 +13,8 @@ use std::{
     collections::HashMap,
     hint::black_box,
     io::{self, Write as _},
+    path::PathBuf,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -249,8 +251,8 @@ fn names(texts: &[(&'static str, String)]) -> String {
     texts.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" | ")
 }
 
-/// A mebibyte of each kind: what the repository itself says, in prose and in code,
-/// and what a chat and a service would. None repeats itself, since a text that
+/// A mebibyte of each kind: what others wrote, in prose and in code, and what a
+/// chat and a service would. None repeats itself, since a text that
 /// does shows how fast what was just seen is seen again.
 fn texts() -> Result<Vec<(&'static str, String)>, Failure> {
     let mut dice = Dice(7);
@@ -277,10 +279,11 @@ fn texts() -> Result<Vec<(&'static str, String)>, Failure> {
     all.into_iter().map(|(name, text)| Ok((name, mebibyte(&text)?))).collect()
 }
 
-/// The repository's prose (its documents and comments) and its code.
+/// Prose (documents and comments) and code that others wrote: what this
+/// repository says is about attacks and encodings, and no ordinary text.
 fn written() -> Result<(String, String), Failure> {
     let (mut prose, mut code) = (String::new(), String::new());
-    let mut open = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..")];
+    let mut open = packages()?;
     while let Some(path) = open.pop() {
         let mut entries: Vec<_> = std::fs::read_dir(path)?.collect::<Result<_, _>>()?;
         entries.sort_by_key(std::fs::DirEntry::file_name);
@@ -288,7 +291,7 @@ fn written() -> Result<(String, String), Failure> {
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();
             if entry.file_type()?.is_dir() {
-                if !name.starts_with('.') && name != "target" && name != "bundles" {
+                if !name.starts_with('.') && name != "target" {
                     open.push(path);
                 }
             } else if name.ends_with(".md") {
@@ -307,6 +310,35 @@ fn written() -> Result<(String, String), Failure> {
         }
     }
     Ok((prose, code))
+}
+
+/// Where the sources of some dependencies of the workspace are.
+fn packages() -> Result<Vec<PathBuf>, Failure> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // Those of other platforms need not be here.
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let told = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", &platform])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()?;
+    if !told.status.success() {
+        return Err(String::from_utf8_lossy(&told.stderr).into());
+    }
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout)?;
+    let all = told.get("packages").and_then(|all| all.as_array()).ok_or("no packages")?;
+    let text = |package: &serde_json::Value, key: &str| {
+        package.get(key).and_then(|value| value.as_str()).map(str::to_owned)
+    };
+    let mut found: Vec<PathBuf> = all
+        .iter()
+        .filter(|package| text(package, "name").is_some_and(|name| WRITTEN.contains(&&*name)))
+        .filter_map(|package| Some(PathBuf::from(text(package, "manifest_path")?).parent()?.into()))
+        .collect();
+    found.sort();
+    if found.len() < WRITTEN.len() {
+        return Err(format!("of {WRITTEN:?} only {found:?} are here").into());
+    }
+    Ok(found)
 }
 
 /// The text, and then more of its kind: each word follows the one before as it
@@ -364,6 +396,9 @@ const ROWS: &[&str] = &[
     "all, of a tool's argument",
     "hold",
 ];
+/// Whose sources are ordinary English and code.
+const WRITTEN: &[&str] = &["clap_builder", "futures-util", "hyper", "tokio", "tracing"];
+
 const MEBIBYTE: usize = 1 << 20;
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]

@@ -393,7 +393,7 @@ impl Layer {
                 if let Some(layer) = &mut deep.layer {
                     layer.deepen();
                     // What it was cloned from goes on looking at what stays the same.
-                    layer.folded.compare(!matches!(deep.rewrite, Rewrite::Delete(_)));
+                    layer.folded.compare(true);
                 }
             }
         }
@@ -433,7 +433,7 @@ impl Layer {
     /// before the first deletion may be out by now and is not in the finding.
     fn fork_deletion(&mut self, cx: &mut Context<'_>, raw: usize) {
         let (mut folded, line) = self.folded.fork_before(limits::DELETED_CHARS);
-        folded.compare(false);
+        folded.compare(true);
         let mut layer = Layer::new(self.depth.saturating_add(1), View::Deleted, self.lead);
         layer.turned = self.turned;
         layer.branch_out(cx.engine);

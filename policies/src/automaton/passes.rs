@@ -6,9 +6,9 @@
 //! is far, another part must be near. Only those starts are scanned, and only for
 //! those patterns, which says the same as scanning all starts for all of them.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, fmt, ops::Range};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use daachorse::DoubleArrayAhoCorasick;
 use regex_automata::{
     Anchored,
     hybrid::dfa::{Cache, DFA},
@@ -22,11 +22,21 @@ use super::{
     steps,
 };
 
+/// Words that are looked for all at once, each with its number.
+#[derive(Clone)]
+struct Words(DoubleArrayAhoCorasick<u32>);
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Words").field(&self.0.num_states()).finish()
+    }
+}
+
 /// The passes over a text.
 #[derive(Clone, Debug)]
 pub(crate) struct Passes {
-    words: Option<AhoCorasick>,
-    squeezed: Option<AhoCorasick>,
+    words: Option<Words>,
+    squeezed: Option<Words>,
     runs: Option<DFA>,
     /// The numbers of the first signals of `squeezed` and `runs`; a signal is a
     /// word of the one or the other, or a run.
@@ -85,7 +95,6 @@ struct Copied {
     bytes: Vec<u8>,
     /// Where each of them ends, from where the text is read.
     ends: Vec<u32>,
-    from: usize,
 }
 
 /// Places and patterns among which are all matches that begin before `upto`.
@@ -196,14 +205,14 @@ impl Passes {
     pub(super) fn pass(&self) -> Pass {
         Pass {
             cache: self.runs.as_ref().map(DFA::create_cache),
-            marked: Marked { last: vec![NONE; self.patterns.len()], ..Marked::default() },
+            marked: Marked { spans: vec![(0, 0); self.patterns.len()], ..Marked::default() },
             copy: Copied::default(),
         }
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
         let words = [&self.words, &self.squeezed].into_iter().flatten();
-        let words = words.map(AhoCorasick::memory_usage);
+        let words = words.map(|words| words.0.heap_bytes());
         let runs = self.runs.as_ref().map_or(0, |dfa| dfa.get_nfa().memory_usage());
         words.fold(runs, usize::saturating_add)
     }
@@ -270,23 +279,18 @@ impl Passes {
     }
 }
 
-fn automaton(words: &[Vec<u8>]) -> Result<Option<AhoCorasick>, TooLarge> {
+fn automaton(words: &[Vec<u8>]) -> Result<Option<Words>, TooLarge> {
     if words.is_empty() {
         return Ok(None);
     }
-    let automaton = AhoCorasick::builder()
-        .kind(Some(AhoCorasickKind::ContiguousNFA))
-        .ascii_case_insensitive(true)
-        .build(words)
-        .map_err(|_| TooLarge)?;
-    Ok(Some(automaton))
+    DoubleArrayAhoCorasick::new(words).map(|words| Some(Words(words))).map_err(|_| TooLarge)
 }
 
-fn find(words: &AhoCorasick, text: &Copied, first: u32, marked: &mut Marked) {
+fn find(words: &Words, text: &Copied, first: u32, marked: &mut Marked) {
     steps::take_many(text.bytes.len());
-    for found in words.find_overlapping_iter(&text.bytes) {
-        if let Some(end) = text.end(found.end()) {
-            marked.ended(end, first.saturating_add(found.pattern().as_u32()));
+    for found in words.0.find_overlapping_iter(&text.bytes) {
+        if let Some(&end) = found.end().checked_sub(1).and_then(|last| text.ends.get(last)) {
+            marked.ended(end, first.saturating_add(found.value()));
         }
     }
 }
@@ -303,9 +307,10 @@ fn runs(
     let most_clears = cache.clear_count().saturating_add(CLEARS);
     let behind = from.checked_sub(1).and_then(|before| text.get(before)).copied();
     let config = start::Config::new().look_behind(behind).anchored(Anchored::No);
-    let mut ended = |cache: &Cache, state, end| {
+    let mut ended = |cache: &Cache, state, end: usize| {
         for number in 0..dfa.match_len(cache, state) {
             let run = dfa.match_pattern(cache, state, number).as_u32();
+            let end = u32::try_from(end.saturating_sub(from)).unwrap_or(u32::MAX);
             marked.ended(end, first.saturating_add(run));
         }
     };
@@ -335,7 +340,6 @@ impl Copied {
     /// Reads the text from `from` on as words have it (`plain`), with one space
     /// for all white space in a row.
     fn read(&mut self, text: &[u8], from: usize) {
-        self.from = from;
         self.bytes.clear();
         self.ends.clear();
         let mut rest = text.get(from..).unwrap_or_default();
@@ -345,7 +349,7 @@ impl Copied {
                 b'\t'..=b'\r' | b' ' => (b' ', 1),
                 // The lead bytes of what `plain` makes ASCII.
                 0xc2 | 0xc5 | 0xe1..=0xe3 => plain_at(rest).unwrap_or((byte, 1)),
-                _ => (byte, 1),
+                _ => (byte.to_ascii_lowercase(), 1),
             };
             end = end.saturating_add(length);
             if letter != b' ' || self.bytes.last() != Some(&b' ') {
@@ -374,12 +378,6 @@ impl Copied {
         self.bytes.truncate(kept);
         self.ends.truncate(kept);
     }
-
-    /// Where in the text ends what ends here in the copy.
-    fn end(&self, end: usize) -> Option<usize> {
-        let end = usize::try_from(*self.ends.get(end.checked_sub(1)?)?).ok()?;
-        Some(self.from.saturating_add(end))
-    }
 }
 
 /// The character that the text begins with, where it is ASCII in words and not in
@@ -397,17 +395,19 @@ fn plain_at(text: &[u8]) -> Option<(u8, u32)> {
     u8::try_from(letter).ok().filter(u8::is_ascii).map(|letter| (letter, length))
 }
 
-/// What was found, by signal.
+/// What was found.
 #[derive(Debug, Default)]
 struct Marked {
     from: usize,
-    /// By signal, the last place in `found`.
-    last: Vec<u32>,
+    /// In the order of the text, how far after `from` a signal ends, and which.
+    found: Vec<(u32, u32)>,
+    most: usize,
+    /// The same by signal.
+    ends: Vec<u32>,
+    /// By signal, where in `ends` those of it are.
+    spans: Vec<(u32, u32)>,
     /// Those that were found.
     signals: Vec<u32>,
-    /// Where each ended, and where in the list the one before of its signal is.
-    found: Vec<(usize, u32)>,
-    most: usize,
     patterns: Vec<u32>,
     marks: Vec<Mark>,
 }
@@ -420,17 +420,11 @@ impl Marked {
 
     /// A signal ends here.
     #[inline]
-    fn ended(&mut self, end: usize, signal: u32) {
+    fn ended(&mut self, end: u32, signal: u32) {
         // One more than there may be says that there were more.
-        if self.found.len() > self.most {
-            return;
+        if self.found.len() <= self.most {
+            self.found.push((end, signal));
         }
-        let Some(last) = self.last.get_mut(place(signal)) else { return };
-        if *last == NONE {
-            self.signals.push(signal);
-        }
-        let number = u32::try_from(self.found.len()).unwrap_or(NONE);
-        self.found.push((end, std::mem::replace(last, number)));
     }
 
     /// Where all lists of a pattern say so, for each pattern: by where it begins,
@@ -439,6 +433,7 @@ impl Marked {
         if self.found.len() > self.most {
             return None;
         }
+        self.sort();
         let mut patterns = std::mem::take(&mut self.patterns);
         patterns.clear();
         for signal in &self.signals {
@@ -447,56 +442,106 @@ impl Marked {
         patterns.sort_unstable();
         patterns.dedup();
         let mut marks = std::mem::take(&mut self.marks);
+        let (mut ranges, mut others, mut windows) = (Vec::new(), Vec::new(), Vec::new());
         for &pattern in &patterns {
             let Some([rare, second]) = passes.lists.get(place(pattern)) else { continue };
-            let mut ranges = self.ranges(rare);
-            if let Some(changes) = changes {
-                let (longest, behind) =
-                    passes.reaches.get(place(pattern)).copied().unwrap_or_default();
-                let near = near(changes, longest, behind);
-                ranges = both(&ranges, &near);
+            match changes {
+                None => self.ranges(rare, None, &mut ranges),
+                Some(changes) => {
+                    let reaches = passes.reaches.get(place(pattern)).copied().unwrap_or_default();
+                    near(changes, reaches, &mut windows);
+                    self.ranges(rare, Some(&windows), &mut others);
+                    ranges = both(&others, &windows);
+                }
             }
             if !second.is_empty() && !ranges.is_empty() {
-                ranges = both(&ranges, &self.ranges(second));
+                self.ranges(second, Some(&ranges), &mut others);
+                ranges = both(&ranges, &others);
             }
             let mark = |range: Range<usize>| Mark { first: range.start, past: range.end, pattern };
-            marks.extend(ranges.into_iter().map(mark));
+            marks.extend(ranges.drain(..).map(mark));
         }
         self.patterns = patterns;
         marks.sort_unstable_by_key(|mark| std::cmp::Reverse((mark.first, mark.pattern)));
         Some(marks)
     }
 
-    /// Where a match may begin as far as a list of parts says, joined.
-    fn ranges(&self, list: &[Reach]) -> Vec<Range<usize>> {
-        let mut ranges = Vec::new();
+    /// Puts what was found by signal.
+    fn sort(&mut self) {
+        for (_, signal) in &self.found {
+            let Some((_, count)) = self.spans.get_mut(place(*signal)) else { continue };
+            if *count == 0 {
+                self.signals.push(*signal);
+            }
+            *count = count.saturating_add(1);
+        }
+        let mut upto = 0u32;
+        for signal in &self.signals {
+            let Some(span) = self.spans.get_mut(place(*signal)) else { continue };
+            let (_, count) = std::mem::replace(span, (upto, upto));
+            upto = upto.saturating_add(count);
+        }
+        self.ends.resize(self.found.len(), 0);
+        for (end, signal) in &self.found {
+            let Some((_, upto)) = self.spans.get_mut(place(*signal)) else { continue };
+            if let Some(slot) = self.ends.get_mut(place(*upto)) {
+                *slot = *end;
+            }
+            *upto = upto.saturating_add(1);
+        }
+    }
+
+    /// Where a match may begin as far as a list of parts says, joined. Only those
+    /// that may be `within` these ranges are asked for.
+    fn ranges(
+        &self,
+        list: &[Reach],
+        within: Option<&[Range<usize>]>,
+        ranges: &mut Vec<Range<usize>>,
+    ) {
+        ranges.clear();
         for reach in list {
-            let mut next = self.last.get(place(reach.signal)).copied().unwrap_or(NONE);
-            while let Some(&(end, before)) = self.found.get(place(next)) {
+            let (first, upto) = self.spans.get(place(reach.signal)).copied().unwrap_or_default();
+            let ends = self.ends.get(place(first)..place(upto)).unwrap_or_default();
+            let mut push = |end: &u32| {
+                let end = self.from.saturating_add(place(*end));
                 let first = end.saturating_sub(reach.most).max(self.from);
                 let past = end.saturating_sub(reach.least).saturating_add(1);
                 if first < past {
                     ranges.push(first..past);
                 }
-                next = before;
+            };
+            match within.filter(|within| within.len().saturating_mul(SEARCH) < ends.len()) {
+                None => ends.iter().for_each(push),
+                Some(within) => {
+                    let ended = |end: &u32| self.from.saturating_add(place(*end));
+                    let mut rest = ends;
+                    for range in within {
+                        let least = range.start.saturating_add(reach.least);
+                        let past = range.end.saturating_add(reach.most);
+                        let passed = rest.partition_point(|end| ended(end) < least);
+                        rest = rest.get(passed..).unwrap_or_default();
+                        rest.iter().take_while(|end| ended(end) < past).for_each(&mut push);
+                    }
+                }
             }
         }
         ranges.sort_unstable_by_key(|range| range.start);
-        join(&mut ranges);
-        ranges
+        join(ranges);
     }
 
     fn forget(&mut self) {
         for signal in self.signals.drain(..) {
-            if let Some(last) = self.last.get_mut(place(signal)) {
-                *last = NONE;
+            if let Some(span) = self.spans.get_mut(place(signal)) {
+                *span = (0, 0);
             }
         }
         self.found.clear();
+        self.ends.clear();
     }
 }
 
-/// A number of a list as a place in it; `NONE` is none.
+/// A number of a list as a place in it.
 fn place(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -514,16 +559,16 @@ fn join(ranges: &mut Vec<Range<usize>>) {
 
 /// Where a match begins that a change has a part in, or that is about what stands
 /// so far before it.
-fn near(changes: &[Range<usize>], longest: usize, behind: usize) -> Vec<Range<usize>> {
-    let mut ranges: Vec<Range<usize>> = changes
-        .iter()
-        .map(|change| {
-            let past = change.end.saturating_add(behind).saturating_add(1);
-            change.start.saturating_sub(longest)..past
-        })
-        .collect();
-    join(&mut ranges);
-    ranges
+fn near(changes: &[Range<usize>], (longest, behind): (usize, usize), near: &mut Vec<Range<usize>>) {
+    near.clear();
+    for change in changes {
+        let first = change.start.saturating_sub(longest);
+        let past = change.end.saturating_add(behind).saturating_add(1);
+        match near.last_mut() {
+            Some(last) if first <= last.end => last.end = last.end.max(past),
+            _ => near.push(first..past),
+        }
+    }
 }
 
 /// Where ranges of the one and of the other overlap; both are joined.
@@ -575,5 +620,5 @@ const WORTHWHILE_BYTES: usize = 64;
 const CLEARS: usize = 1;
 /// More than this found for a byte of text is not worth looking at one by one.
 const FOUND: usize = 4;
-/// No place in a list.
-const NONE: u32 = u32::MAX;
+/// So many places are passed by in the time that one is searched for.
+const SEARCH: usize = 8;
