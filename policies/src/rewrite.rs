@@ -92,10 +92,8 @@ impl Rewrite {
             Rewrite::Delete(state) => state.push(c, at, out),
             Rewrite::Shell(state) => state.push(c, at, out),
             Rewrite::Url(state) => state.push(c, at, out),
-            Rewrite::Rot13 if c.is_ascii_alphabetic() => {
-                out.push(Plain { c: rot13(c), at: at.spread(c) });
-            }
-            Rewrite::Rot13 => out.push(Plain { c, at }),
+            // As long as it was, so that it stands where it stood.
+            Rewrite::Rot13 => out.push(Plain { c: rot13(c), at }),
         }
     }
 
