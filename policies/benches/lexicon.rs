@@ -1,8 +1,8 @@
-//! What do many terms cost? Bundles with the shipped baseline's patterns and
+//! What do many terms cost? Bundles with the patterns of the shipped ones and
 //! 0, 10,000, 100,000 and 200,000 terms, half English and half Chinese, look at
 //! 1 MiB of text: how long they take to build, the memory of the terms, and
 //! the time of a pass beside the same bundle without terms, in the same run.
-//! The raw pass is the bundle with decoding switched off; the other columns are
+//! The raw pass is the bundle with its raw view alone; the other columns are
 //! the whole of `screen`. Beside it stand the libraries that could have been
 //! used for the terms (they give no hold-back): the same terms, the same texts,
 //! searching alone.
@@ -23,6 +23,15 @@ use std::{
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use daachorse::{CharwiseDoubleArrayAhoCorasick, DoubleArrayAhoCorasick};
 use troth_policies::{Bundle, Channel, Origin, Segment, Source};
+
+/// The bundles whose patterns the views' benchmark has, too.
+const BUNDLES: &[&str] = &[
+    "builtin:baseline",
+    "builtin:secrets",
+    "builtin:pii-cn",
+    "builtin:pii-intl",
+    "builtin:injection",
+];
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -105,31 +114,45 @@ fn libraries(
     Ok(())
 }
 
-/// The baseline's patterns, and the terms as a lexicon of their own.
-fn bundle(terms: &[String], decode: bool) -> Result<Bundle, Failure> {
+/// The patterns of the shipped bundles, and the terms as a lexicon of their own;
+/// in the raw view alone, or in all that each asks for.
+fn bundle(terms: &[String], all: bool) -> Result<Bundle, Failure> {
     let mut source = Source::new();
     source.insert(
         "bundle.toml",
-        b"version = 1\nname = \"bench\"\nrelease = \"1\"\n[limits]\nmatch_bytes = 8192\n".to_vec(),
+        b"version = 1\nname = \"bench\"\nrelease = \"1\"\n[limits]\nmatch_bytes = 16384\n".to_vec(),
     );
-    for (path, bytes) in Source::baseline().files() {
-        if !path.starts_with("detectors/") {
-            continue;
-        }
-        let mut file: toml::Table = std::str::from_utf8(bytes)?.parse()?;
-        let detectors = file.get_mut("detector").and_then(toml::Value::as_array_mut);
-        for detector in detectors.into_iter().flatten().filter_map(toml::Value::as_table_mut) {
-            if !decode && detector.contains_key("patterns") {
-                detector.insert("decode".to_owned(), false.into());
+    let mut count = 0;
+    for name in BUNDLES {
+        let shipped = Source::builtin(name).ok_or("a bundle is missing")?;
+        for (path, bytes) in shipped.files().filter(|(path, _)| path.starts_with("detectors/")) {
+            let file: toml::Table = std::str::from_utf8(bytes)?.parse()?;
+            let listed = file.get("detector").and_then(toml::Value::as_array).ok_or(path)?;
+            for detector in listed.iter().filter_map(toml::Value::as_table) {
+                if !detector.contains_key("patterns") {
+                    continue;
+                }
+                count += 1;
+                let mut detector = detector.clone();
+                // Two bundles may use one id, and all of them meet the text.
+                detector.insert("id".to_owned(), format!("d{count}").into());
+                detector.insert("surfaces".to_owned(), vec!["user_prompt"].into());
+                if !all {
+                    detector.remove("decode");
+                    detector.insert("views".to_owned(), Vec::<String>::new().into());
+                }
+                let mut file = toml::Table::new();
+                file.insert("version".to_owned(), 1.into());
+                file.insert("detector".to_owned(), vec![detector].into());
+                source.insert(format!("detectors/d{count}.toml"), file.to_string().into_bytes());
             }
         }
-        source.insert(path, file.to_string().into_bytes());
     }
     if !terms.is_empty() {
         source.insert("lexicons/terms.txt", terms.join("\n").into_bytes());
         let detector = format!(
             "version = 1\n[[detector]]\nid = \"terms\"\ncategory = \"terms\"\nseverity = \"low\"\n\
-             surfaces = [\"user_prompt\"]\nlexicon = \"terms.txt\"\ndecode = {decode}\n"
+             surfaces = [\"user_prompt\"]\nlexicon = \"terms.txt\"\ndecode = {all}\n"
         );
         source.insert("detectors/terms.toml", detector.into_bytes());
     }
