@@ -24,14 +24,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use daachorse::{CharwiseDoubleArrayAhoCorasick, DoubleArrayAhoCorasick};
 use troth_policies::{Bundle, Channel, Origin, Segment, Source};
 
-/// The bundles whose patterns the views' benchmark has, too.
-const BUNDLES: &[&str] = &[
-    "builtin:baseline",
-    "builtin:secrets",
-    "builtin:pii-cn",
-    "builtin:pii-intl",
-    "builtin:injection",
-];
+mod shipped;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -122,31 +115,15 @@ fn bundle(terms: &[String], all: bool) -> Result<Bundle, Failure> {
         "bundle.toml",
         b"version = 1\nname = \"bench\"\nrelease = \"1\"\n[limits]\nmatch_bytes = 16384\n".to_vec(),
     );
-    let mut count = 0;
-    for name in BUNDLES {
-        let shipped = Source::builtin(name).ok_or("a bundle is missing")?;
-        for (path, bytes) in shipped.files().filter(|(path, _)| path.starts_with("detectors/")) {
-            let file: toml::Table = std::str::from_utf8(bytes)?.parse()?;
-            let listed = file.get("detector").and_then(toml::Value::as_array).ok_or(path)?;
-            for detector in listed.iter().filter_map(toml::Value::as_table) {
-                if !detector.contains_key("patterns") {
-                    continue;
-                }
-                count += 1;
-                let mut detector = detector.clone();
-                // Two bundles may use one id, and all of them meet the text.
-                detector.insert("id".to_owned(), format!("d{count}").into());
-                detector.insert("surfaces".to_owned(), vec!["user_prompt"].into());
-                if !all {
-                    detector.remove("decode");
-                    detector.insert("views".to_owned(), Vec::<String>::new().into());
-                }
-                let mut file = toml::Table::new();
-                file.insert("version".to_owned(), 1.into());
-                file.insert("detector".to_owned(), vec![detector].into());
-                source.insert(format!("detectors/d{count}.toml"), file.to_string().into_bytes());
-            }
+    for (number, mut detector) in shipped::detectors()?.into_iter().enumerate() {
+        if !all {
+            detector.remove("decode");
+            detector.insert("views".to_owned(), Vec::<String>::new().into());
         }
+        let mut file = toml::Table::new();
+        file.insert("version".to_owned(), 1.into());
+        file.insert("detector".to_owned(), vec![detector].into());
+        source.insert(format!("detectors/d{number}.toml"), file.to_string().into_bytes());
     }
     if !terms.is_empty() {
         source.insert("lexicons/terms.txt", terms.join("\n").into_bytes());

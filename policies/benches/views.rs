@@ -22,6 +22,8 @@ use regex::{RegexSet, RegexSetBuilder};
 use toml::{Table, Value};
 use troth_policies::{Bundle, Channel, Origin, Segment, Source};
 
+mod shipped;
+
 type Failure = Box<dyn std::error::Error>;
 
 fn main() {
@@ -37,7 +39,7 @@ fn run() -> Result<(), Failure> {
         let asked: Vec<&String> = only.iter().filter(|one| names.contains(&one.as_str())).collect();
         asked.is_empty() || asked.iter().any(|one| *one == name)
     };
-    let detectors = detectors()?;
+    let detectors = shipped::detectors()?;
     writeln!(out, "{} detectors with patterns\n", detectors.len())?;
     let mut texts = texts()?;
     texts.retain(|(name, _)| wanted(&["English", "Chinese", "code", "JSON"], name));
@@ -110,31 +112,6 @@ fn run() -> Result<(), Failure> {
         writeln!(out, "| {name} | {average:.2} bytes | {most} bytes | {delta:.0} ns |")?;
     }
     Ok(())
-}
-
-/// The detectors of the shipped bundles that go by patterns, each looking at
-/// both surfaces, so that all of them meet every text.
-fn detectors() -> Result<Vec<Table>, Failure> {
-    let mut all = Vec::new();
-    for name in BUNDLES {
-        let source = Source::builtin(name).ok_or("a bundle is missing")?;
-        for (path, bytes) in source.files().filter(|(path, _)| path.starts_with("detectors/")) {
-            let table: Table = std::str::from_utf8(bytes)?.parse()?;
-            let listed = table.get("detector").and_then(Value::as_array).ok_or(path.to_owned())?;
-            for detector in listed.iter().filter_map(Value::as_table) {
-                if detector.contains_key("patterns") {
-                    let mut detector = detector.clone();
-                    let surfaces = ["user_prompt", "tool_call"].map(Value::from).to_vec();
-                    detector.insert("surfaces".to_owned(), Value::Array(surfaces));
-                    // Two bundles may use one id.
-                    let id = format!("d{}", all.len());
-                    detector.insert("id".to_owned(), Value::from(id));
-                    all.push(detector);
-                }
-            }
-        }
-    }
-    Ok(all)
 }
 
 /// A bundle of these detectors; with these views, where the detector can have them.
@@ -405,14 +382,6 @@ const MEBIBYTE: usize = 1 << 20;
 fn now() -> Instant {
     Instant::now()
 }
-
-const BUNDLES: &[&str] = &[
-    "builtin:baseline",
-    "builtin:secrets",
-    "builtin:pii-cn",
-    "builtin:pii-intl",
-    "builtin:injection",
-];
 
 const BUNDLE: &str = "version = 1\nname = \"bench\"\nrelease = \"1\"\n\
                       [limits]\nmatch_bytes = 16384\n";
